@@ -1,1 +1,1 @@
-"""What every room needs and no room owns: errors, settings, the captioning spec, reject reasons, atomic files, logging."""
+"""What every room needs and no room owns: errors, settings, captioning spec, reasons, atomic files, logging."""

@@ -63,7 +63,7 @@ class BadFieldError(InputError):
 class BadPromptError(InputError):
     code = "bad_prompt"
     status = 422
-    hint = "A prompt template may use {old_text} and {field} for any field of the sample's .json; write {{ and }} for braces."
+    hint = "A template may use {old_text} and {field} for any field of the sample's .json; write {{ and }} for braces."
 
 
 class BadCursorError(InputError):
@@ -309,7 +309,7 @@ class EngineConfigError(InputError):
 
 class HubUnreachableError(EngineConfigError):
     code = "hub_unreachable"
-    hint = "Download the model where the hub can be reached, copy its folder here, and set DENSIFY_MODEL to that folder."
+    hint = "Download the model where the hub can be reached, copy its folder here, set DENSIFY_MODEL to the folder."
 
 
 class BadCheckpointError(EngineConfigError):
