@@ -51,7 +51,7 @@ class CaptionSpec(BaseModel):
     field_defaults: dict[str, str] = Field(
         default_factory=dict, description="What a template field reads where a sample lacks it; else it is rejected."
     )
-    generation: Generation = Field(default_factory=Generation)  # type: ignore[arg-type]
+    generation: Generation = Field(default_factory=Generation)
     strip_opening: bool = Field(False, description="Cut stock openings ('The image features') off captions.")
     quantization: Literal["8bit", "4bit"] | None = Field(None, description="Load weights in 8 or 4 bit (bitsandbytes).")
 
