@@ -17,6 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+#: Exit code of a process whose accelerator is broken (sysexits' EX_SOFTWARE): start it again, nothing is lost.
+EXIT_FATAL = 70
+
 
 class DensifyError(Exception):
     """The root. `details` are machine-readable extras that go into the problem document beside the sentence."""
@@ -32,6 +35,9 @@ class DensifyError(Exception):
         if hint is not None:
             self.hint = hint
         self.details = details
+
+    def __str__(self) -> str:
+        return self.sentence
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.sentence, self.hint, self.details))
@@ -121,6 +127,20 @@ class UnauthorizedError(InputError):
     code = "unauthorized"
     status = 401
     hint = "Send `Authorization: Bearer <key>`; `densify key create NAME` makes a key."
+
+
+class MethodNotAllowedError(InputError):
+    code = "method_not_allowed"
+    status = 405
+    hint = "docs/http.md lists the methods of every path; the Allow header lists those of this one."
+
+
+class RangeError(InputError):
+    """A byte range that begins behind the end of the file."""
+
+    code = "range_not_satisfiable"
+    status = 416
+    hint = "The Content-Range header of the answer tells the size."
 
 
 class NoSuchPathError(InputError):
@@ -245,6 +265,14 @@ class NothingToHandOffError(ConflictError):
     hint = "A hand-off needs at least one accepted shard: `densify status DATASET` shows their states."
 
 
+class PreconditionError(ConflictError):
+    """If-Match names a version that is no longer the newest."""
+
+    code = "precondition_failed"
+    status = 412
+    hint = "Someone changed it meanwhile: read it again, and send its ETag in If-Match."
+
+
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +305,21 @@ class StorageError(ServiceError):
     code = "storage_failed"
 
 
+class NotStoredError(StorageError):
+    """Nothing lies under this key of the store."""
+
+    code = "not_stored"
+    hint = "The file was deleted or never published; `densify verify` names what is missing."
+
+
+class FetchFailedError(ServiceError):
+    """A shard's URL is allowed, but its bytes did not come: no answer, a bad status, cut off, or too slow."""
+
+    code = "fetch_failed"
+    status = 502
+    hint = "Check that the URL can be read from the server; the ingest is tried again by itself."
+
+
 class LedgerError(ServiceError):
     code = "ledger_failed"
     hint = "Check DENSIFY_LEDGER and that the database answers: `densify doctor`."
@@ -292,6 +335,13 @@ class UnreachableError(ServiceError):
 
     code = "unreachable"
     hint = "Start it with `densify serve --embedded`, or set DENSIFY_URL."
+
+
+class ShuttingDownError(ServiceError):
+    """The service was told to stop while a request was under way."""
+
+    code = "shutting_down"
+    hint = "Send the request again when the service is back; nothing of this one was kept."
 
 
 class EngineError(ServiceError):

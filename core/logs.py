@@ -64,4 +64,4 @@ def configure(level: str = "INFO", json_lines: bool | None = None) -> None:
 
 def get_logger(name: str) -> Any:
     """A bound logger that carries the module's name."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(module=name)  # `logger` is an argument of structlog itself

@@ -12,8 +12,8 @@ REJECT_REASONS: dict[str, str] = {
     # tar members (shards/reader.py)
     "link_member": "a symbolic or hard link; links are never followed",
     "special_member": "a device, pipe, sparse or otherwise special member",
-    "unsafe_name": "a member name that is absolute, has '..', a NUL or a control character, or is too long",
-    "bad_name": "a member name without an extension or without a key",
+    "unsafe_name": "a member name that is absolute, has '..' or a control character, is too long or not UTF-8",
+    "bad_name": "a member name without an extension or without a key, or one that WebDataset keeps for itself",
     "duplicate_member": "two members with the same key and extension (upper and lower case count as the same)",
     "keys_not_adjacent": "members of one key that do not stand beside each other in the tar",
     "no_image": "a sample without a jpg, jpeg, png or webp member",

@@ -1,0 +1,187 @@
+"""Proving a hand-off from files alone: every byte, every count, every split, the density table.
+
+Damage gives findings, never exceptions; only a path that does not exist and a file that is no hand-off raise.
+Serves `densify verify`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.counts import read_samples
+from analysis.density import Table, table_from_files
+from analysis.gates import check
+from analysis.handoff import FileRef, Handoff, HandoffShard, count_problems, load, sum_up
+from analysis.handoff_place import Place
+from core.errors import DensifyError
+from shards.manifest import CaptionedManifest
+from shards.records import read_records
+from shards.verify import Finding, VerifyReport, verify_captioned
+
+
+@dataclass(slots=True)
+class HandoffReport:
+    """What was found. `counts`: shards, samples_in, captioned, rejected, counted in the files, not as declared.
+
+    `shards`: (name, proof) of each captioned shard; `findings` holds theirs too.
+    """
+
+    handoff: Handoff
+    shards: list[tuple[str, VerifyReport]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    def add(self, code: str, where: str, sentence: str) -> None:
+        self.findings.append(Finding(code, where, sentence))
+
+
+def verify_handoff(location: Path | str) -> HandoffReport:
+    """Checks the hand-off at a local path or fsspec URL, and all its shards.
+
+    Raises NoSuchPathError, and BadFieldError for a file that is no hand-off manifest.
+    """
+    place = Place(str(location))
+    data = place.read()
+    handoff = load(data)
+    report = HandoffReport(handoff)
+    _check_manifest(handoff, data, place.name, report)
+    for shard in handoff.shards:
+        _check_shard(shard, handoff, place, report)
+    _check_density(handoff, place, report)
+    return report
+
+
+def _check_manifest(handoff: Handoff, data: bytes, name: str, report: HandoffReport) -> None:
+    if handoff.digest != handoff.content_digest():
+        report.add("digest_mismatch", name, "The manifest was changed: its content is not what its digest names.")
+    elif data != handoff.dump():
+        report.add("digest_mismatch", name, "The manifest's bytes were changed: it is not as Densify wrote it.")
+    if name != handoff.file_name:
+        report.add("wrong_name", name, f"By its content the file is {handoff.file_name}.")
+    if handoff.spec.hash != handoff.spec_hash:
+        report.add("spec_hash", name, "The captioning spec is not the one whose hash the manifest names.")
+    table = _table(handoff)
+    for problem in count_problems(handoff.shards, table.images if table else -1):
+        report.add("count_mismatch", name, problem)
+    if handoff.totals != sum_up(handoff.shards):
+        report.add("count_mismatch", name, "The totals are not the sums over the shards.")
+    gates = handoff.gates
+    if table and gates.failures != check(gates.gates, table, handoff.totals.flagged, handoff.totals.captioned):
+        report.add("gates_differ", name, "The outcome of the gates does not follow from the density table.")
+    report.counts = {"shards": len(handoff.shards), "samples_in": 0, "captioned": 0, "rejected": 0}
+
+
+def _check_shard(shard: HandoffShard, handoff: Handoff, place: Place, report: HandoffReport) -> None:
+    if not _check_file(shard.manifest, place, report):
+        return
+    # The shard's manifest is the right one, and pins every other file: those are hashed once, in there.
+    inner = verify_captioned(place.url(shard.manifest.path))
+    report.shards.append((shard.name, inner))
+    report.findings.extend(inner.findings)
+    if inner.unlisted:
+        report.add("more", shard.name, f"{inner.unlisted} more findings of this shard.")
+    for name, count in inner.counts.items():
+        report.counts[name] += count
+    if inner.manifest is None:
+        return
+    for problem in _differences(shard, handoff, inner.manifest):
+        report.add("wrong_shard", shard.name, problem)
+    if inner.ok:
+        _check_samples(shard, handoff, place, report)
+
+
+def _differences(shard: HandoffShard, handoff: Handoff, manifest: CaptionedManifest) -> Iterator[str]:
+    """What the hand-off says of a shard and the shard's own manifest does not."""
+    if manifest.spec_hash != handoff.spec_hash:
+        yield "It was captioned by another spec."
+    for name in _SAME:
+        if getattr(shard, name) != getattr(manifest, name):
+            yield f"{name} is {getattr(manifest, name)!r}, the hand-off says {getattr(shard, name)!r}."
+    if shard.source_sha256 != manifest.source.sha256:
+        yield "It was made from another source shard."
+    folder = posixpath.dirname(shard.manifest.path)
+    if shard.path != f"{folder}/{manifest.stem}.tar":
+        yield f"The hand-off's path {shard.path} is not that of the tar."
+    for kind in ("records", "nouns", "samples"):
+        entry, ref = manifest.files.get(kind), getattr(shard, kind)
+        if not entry or (f"{folder}/{entry.name}", entry.sha256, entry.size_bytes) != tuple(ref.model_dump().values()):
+            yield f"The {kind} file is not the one that the hand-off names."
+
+
+_SAME = (
+    "sha256",
+    "size_bytes",
+    "edition",
+    "model_identity",
+    "samples_in",
+    "captioned",
+    "rejected",
+    "flagged",
+    "rejects",
+)
+
+
+def _check_file(ref: FileRef, place: Place, report: HandoffReport) -> bool:
+    if ref.path.startswith("/") or "://" in ref.path:
+        report.add("wrong_path", ref.path, "The path is not relative to the manifest.")
+        return False
+    try:
+        store, key = place.file(ref.path)
+        size = store.size(key)
+        if size != ref.size_bytes:
+            report.add("wrong_size", ref.path, f"{size} bytes, the hand-off says {ref.size_bytes}.")
+        elif store.sha256(key) != ref.sha256:
+            report.add("digest_mismatch", ref.path, "The bytes are not those that the hand-off's SHA-256 names.")
+        else:
+            return True
+    except (DensifyError, ValueError) as error:
+        code = error.code if isinstance(error, DensifyError) else "wrong_path"
+        report.add(code, ref.path, str(error))
+    return False
+
+
+def _check_samples(shard: HandoffShard, handoff: Handoff, place: Place, report: HandoffReport) -> None:
+    try:
+        keys = [row.key for row in read_samples(_bytes(place, shard.samples))]
+        captioned = [record.key for record in read_records(_bytes(place, shard.records)) if record.is_captioned]
+    except DensifyError as error:
+        report.add(error.code, shard.name, error.sentence)
+        return
+    if keys != captioned:
+        report.add("count_mismatch", shard.name, "The measured samples are not the captioned ones.")
+    if handoff.splits.counts(keys) != shard.splits:
+        report.add("splits_differ", shard.name, "The splits do not follow from the keys by the manifest's rule.")
+
+
+def _check_density(handoff: Handoff, place: Place, report: HandoffReport) -> None:
+    declared = _table(handoff)
+    if declared is None:
+        report.add("density_differs", place.name, "The density table lacks figures.")
+        return
+    try:
+        counts = [_bytes(place, shard.nouns) for shard in handoff.shards]
+        counted = table_from_files(counts, min_count=declared.min_count, names=declared.names_counted)
+    except (DensifyError, ValueError) as error:
+        report.add("density_differs", place.name, f"The density table cannot be counted again: {error}")
+        return
+    if counted.as_dict() != handoff.density:
+        report.add("density_differs", place.name, "The density table is not what the noun counts add up to.")
+
+
+def _table(handoff: Handoff) -> Table | None:
+    try:
+        return Table.from_dict(handoff.density)
+    except ValueError:
+        return None
+
+
+def _bytes(place: Place, ref: FileRef) -> bytes:
+    store, key = place.file(ref.path)
+    return store.read_bytes(key)

@@ -1,0 +1,181 @@
+"""The three tasks, each thin: claim in the ledger, do the work, commit. The same functions serve Celery and threads.
+
+    ingest     a shard named by URL is read into the store
+    chunk      a run of samples is captioned; whoever commits the last chunk of a shard finalises it
+    finalise   the captioned shard is written, measured and judged by its gates
+
+A task raises FatalFault only: what else goes wrong is written to the ledger, and the hint has done its job.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+
+from captioner.engine import load_engine
+from core.errors import DensifyError, EngineConfigError, EngineError, LeaseLostError
+from core.logs import get_logger
+from ledger import ChunkClaim
+from shards.index import ShardIndex
+from shards.ingest import load_index
+from workers.chunks import ChunkOutput, ChunkWork, Stopped
+from workers.engines import EngineHolder, EngineLoader
+from workers.finalise import finalise_shard
+from workers.hints import Kind
+from workers.ingest import ingest_shard
+from workers.leases import Lease, LeaseKeeper
+from workers.service import Service
+
+log = get_logger(__name__)
+
+#: Seconds that a thread waits after its engine could not be loaded or reached, before it takes other work.
+ENGINE_PAUSE_S = 5.0
+
+
+class FatalFault(Exception):
+    """The accelerator's context is broken: nothing more can be done in this process. It must end, and start anew."""
+
+
+class Tasks:
+    """The tasks of one process, shared by its threads."""
+
+    def __init__(self, service: Service, load: EngineLoader = load_engine) -> None:
+        self._service = service
+        self._settings = service.settings
+        self._ledger = service.ledger
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.stopping = threading.Event()
+        self._engines = EngineHolder(service.settings, load)
+        self._leases = LeaseKeeper(service.ledger, service.settings.lease_s, service.settings.stall_s)
+        self._chunks = ChunkWork(service.store, service.settings)
+        self._index = lru_cache(maxsize=8)(self._read_index)
+
+    def warm_up(self) -> None:
+        """Loads the engine of the settings, if they name one. Raises the EngineConfigError tree."""
+        if self._settings.model:
+            with self._engines.engine(self._settings.default_spec()):
+                pass
+
+    def close(self) -> None:
+        """Stops the process's threads and frees the engine; chunks in hand were given back when `stopping` was set."""
+        self.stopping.set()
+        self._leases.stop()
+        self._chunks.close()
+        self._engines.close()
+
+    def run(self, kind: Kind, identifier: str) -> None:
+        """Follows one hint. Raises FatalFault only."""
+        if self.stopping.is_set():
+            return
+        follow: dict[Kind, Callable[[str], None]] = {
+            "ingest": self.ingest,
+            "chunk": self.chunk,
+            "finalise": self.finalise,
+        }
+        try:
+            follow[kind](identifier)
+        except DensifyError as error:
+            # The ledger itself did not answer, or the lease is gone: the work stands there unfinished, and the
+            # sweeper finds it.
+            log.error("task_failed", kind=kind, id=identifier, code=error.code, error=error.sentence)
+
+    # ---- chunk ------------------------------------------------------------------------------------------------------
+
+    def chunk(self, chunk_id: str) -> None:
+        claim = self._ledger.claim_chunk(chunk_id, self.worker, self._settings.lease_s)
+        if claim is None:
+            return  # done, or another holds it
+        with self._leases.keep(claim) as lease:
+            last = self._attempt(claim, lease)
+        if last:
+            self.finalise(claim.shard_id)
+
+    def _attempt(self, claim: ChunkClaim, lease: Lease) -> bool:
+        """One attempt at a chunk; true when its commit was the shard's last."""
+        try:
+            output = self._caption(claim, lease)
+        except Stopped:
+            if not lease.lost:
+                self._ledger.release(claim)
+        except EngineError as error:
+            if error.details.get("fatal"):
+                # Counted as an attempt: a sample that breaks every accelerator must end alone, rejected.
+                self._ledger.fail(claim, error.sentence, self._settings.chunk_attempts)
+                raise FatalFault(error.sentence) from error
+            self._engine_out(claim, error)
+        except EngineConfigError as error:
+            self._engine_out(claim, error)
+        except LeaseLostError:
+            raise
+        except Exception as error:
+            log.exception("chunk_failed", chunk=claim.chunk_id, shard=claim.shard, start=claim.start, stop=claim.stop)
+            failure = self._ledger.fail(claim, _sentence(error), self._settings.chunk_attempts)
+            self._service.hints.send("chunk", failure.chunk_ids)
+            return failure.last
+        else:
+            return self._commit(claim, output)
+        return False
+
+    def _caption(self, claim: ChunkClaim, lease: Lease) -> ChunkOutput:
+        def progress() -> None:
+            lease.touch()
+            if self.stopping.is_set() or lease.lost:
+                raise Stopped
+
+        with self._engines.engine(claim.spec) as engine:
+            lease.touch()
+            return self._chunks.run(
+                self._index(claim.sha256), claim.sha256, claim.start, claim.stop, claim.spec, engine, progress
+            )
+
+    def _commit(self, claim: ChunkClaim, output: ChunkOutput) -> bool:
+        rejects = [(r.ordinal, r.key, r.reason or "", r.sentence or "") for r in output.rejected]
+        return self._ledger.commit(
+            claim, output.key, output.sha256, output.captioned, len(output.rejected), output.flagged, rejects
+        )
+
+    def _engine_out(self, claim: ChunkClaim, error: DensifyError) -> None:
+        """The engine cannot be loaded or reached. No sample's fault: not an attempt; others may do better."""
+        log.error("engine_out", chunk=claim.chunk_id, model=claim.spec.model, code=error.code, error=error.sentence)
+        self._ledger.release(claim)
+        self.stopping.wait(ENGINE_PAUSE_S)
+
+    def _read_index(self, sha256: str) -> ShardIndex:
+        return load_index(self._service.store, sha256)
+
+    # ---- shards -----------------------------------------------------------------------------------------------------
+
+    def finalise(self, shard_id: str) -> None:
+        claim = self._ledger.claim_finalise(shard_id, self.worker, self._settings.lease_s)
+        if claim is None:
+            return
+        with self._leases.keep(claim) as lease:
+            try:
+                finalise_shard(self._service, claim, self._index, lease.touch)
+            except LeaseLostError:
+                raise
+            except Exception as error:
+                log.exception("finalise_failed", shard=claim.shard.name, dataset=claim.dataset.name)
+                self._ledger.fail_shard(claim, _sentence(error), self._settings.chunk_attempts)
+
+    def ingest(self, shard_id: str) -> None:
+        claim = self._ledger.claim_ingest(shard_id, self.worker, self._settings.lease_s)
+        if claim is None:
+            return
+        # The read has a deadline of its own, and nothing else to tell that it goes on.
+        with self._leases.keep(claim, stall_s=self._settings.ingest_timeout_s):
+            try:
+                ingest_shard(self._service, claim)
+            except LeaseLostError:
+                raise
+            except Exception as error:
+                log.exception("ingest_failed", shard=claim.shard.name, dataset=claim.dataset.name)
+                self._ledger.fail_shard(claim, _sentence(error), self._settings.chunk_attempts)
+        self._service.wake()
+
+
+def _sentence(error: Exception) -> str:
+    return error.sentence if isinstance(error, DensifyError) else f"{type(error).__name__}: {error}"
