@@ -85,7 +85,7 @@ def read_text(path: Path, source: Source) -> Iterator[tuple[str, str]]:
 
 
 def read_stdin(source: Source, stream: IO[bytes] | None = None) -> Iterator[tuple[str, str]]:
-    """JSON lines where the first line with anything on it begins with '{' or '\"', else one caption a line."""
+    """JSON lines where the first line with anything on it begins with '{' or a column is named, else plain lines."""
     lines = _lines(stream or sys.stdin.buffer, source)
     first = next((line for line in lines if line[1].strip()), None)
     if first is None:
@@ -178,7 +178,7 @@ def read_parquet(path: Path, source: Source) -> Iterator[tuple[str, str]]:
                     number += 1
                     text = None if value is None else source.reading.decode(value)
                     yield from _cell(text, str(number if name is None else name), number, source)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise BadCaptionsError(f"{source.name} cannot be read as Parquet: {error}.") from error
 
 

@@ -175,10 +175,13 @@ def read_header(source: Path | bytes, expected: str = FORMAT) -> dict[str, Any]:
     try:
         raw = pq.read_metadata(source if isinstance(source, Path) else io.BytesIO(source)).metadata or {}
         header = json.loads(raw.get(b"densify", b"{}"))
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{name} cannot be read: {error}.") from error
-    if header.get("format") != expected:
+    if not isinstance(header, dict) or header.get("format") != expected:
         raise InputError(f"{name} is no count file of the format {expected}.")
+    needed = {"noun_pipeline"} | ({"folding", *(item.name for item in fields(Totals))} if expected == FORMAT else set())
+    if needed - header.keys():
+        raise InputError(f"{name} cannot be read: its metadata lacks {', '.join(sorted(needed - header.keys()))}.")
     return dict(header)
 
 
@@ -200,5 +203,5 @@ def _read(source: Path | bytes, expected: str) -> tuple[Any, dict[str, Any]]:
     header = read_header(source, expected)
     try:
         return pq.read_table(source if isinstance(source, Path) else io.BytesIO(source)), header
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"The count file cannot be read: {error}.") from error

@@ -114,26 +114,25 @@ def table_from_files(files: Sequence[Path | bytes], *, min_count: int = MIN_COUN
 def _group(files: Sequence[Path | bytes], column: str, min_count: int) -> tuple[int, int, int, int]:
     """(total, distinct, valid, valid over) of the nouns in all files."""
     import duckdb
+    import pyarrow as pa
 
-    sources = []
+    # DuckDB takes *, ? and [ in a path for a pattern: such a file is read here instead.
+    plain = [file for file in files if isinstance(file, Path) and not set("*?[") & set(str(file))]
+    others = [file for file in files if file not in plain]
+    paths = [str(file) for file in plain]
+    sources = [f"SELECT noun, {column} AS n FROM read_parquet(?)"] if paths else []
+    sources += [f"SELECT noun, {column} AS n FROM others_read"] if others else []
+    query = f"""
+        SELECT coalesce(sum(n), 0), count(*), count(*) FILTER (n >= ?), count(*) FILTER (n > ?)
+        FROM (SELECT sum(n) AS n FROM ({" UNION ALL ".join(sources)}) GROUP BY noun HAVING sum(n) > 0)
+    """
     # DuckDB spills large groups to disk; by default beside whatever folder the process runs in.
     with duckdb.connect(config={"temp_directory": tempfile.gettempdir()}) as database:
-        # DuckDB takes *, ? and [ in a path for a pattern: such a file is read here instead.
-        plain = [file for file in files if isinstance(file, Path) and not set("*?[") & set(str(file))]
-        paths = [str(file) for file in plain]
-        if paths:
-            sources.append(f"SELECT noun, {column} AS n FROM read_parquet(?)")
-        others = [file for file in files if file not in plain]
-        if others:
-            database.register("blobs", _concatenated(others, column))
-            sources.append(f"SELECT noun, {column} AS n FROM blobs")
-        query = f"""
-            SELECT coalesce(sum(n), 0), count(*), count(*) FILTER (n >= ?), count(*) FILTER (n > ?)
-            FROM (SELECT sum(n) AS n FROM ({" UNION ALL ".join(sources)}) GROUP BY noun HAVING sum(n) > 0)
-        """
         try:
+            if others:
+                database.register("others_read", _concatenated(others, column))
             row = database.execute(query, [min_count, min_count, *([paths] if paths else [])]).fetchone()
-        except duckdb.Error as error:
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise InputError(f"The noun counts cannot be read: {error}.") from error
     assert row is not None
     return int(row[0]), int(row[1]), int(row[2]), int(row[3])

@@ -46,7 +46,7 @@ def remove_abandoned(folder: Path) -> int:
 
 
 class _Writer:
-    """The file itself; its methods run in threads, one at a time."""
+    """The file itself. `write`, `finish` and `discard` run in threads, one at a time; `update` beside them."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
@@ -58,12 +58,16 @@ class _Writer:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._handle: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
+    def update(self, pieces: list[bytes]) -> None:
+        """Hashes the next pieces. Both this and `write` leave the interpreter's lock, so they run at the same time."""
+        for piece in pieces:
+            self._hash.update(piece)
+
     def write(self, pieces: list[bytes]) -> None:
+        """Writes the next pieces; nothing after `discard`. Raises StorageFullError or StorageError."""
         with self._lock, storage_errors("The upload"):
             if self._handle is None:
                 return
-            for piece in pieces:
-                self._hash.update(piece)
             _write_all(self._handle, pieces)
             self.size += sum(map(len, pieces))
             if self.size - self._flushed >= FLUSH_BYTES and hasattr(os, "posix_fadvise"):
@@ -110,7 +114,7 @@ class PartFile:
         self._pool = pool
         self._pieces: list[bytes] = []
         self._waiting = 0
-        self._under_way: asyncio.Future[None] | None = None
+        self._under_way: list[asyncio.Future[None]] = []
 
     async def __aenter__(self) -> PartFile:
         self._writer = await asyncio.get_running_loop().run_in_executor(self._pool, _Writer, self.path)
@@ -119,8 +123,8 @@ class PartFile:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        if self._under_way is not None:
-            self._under_way.add_done_callback(_forget)
+        for future in self._under_way:
+            future.add_done_callback(_forget)
         # When this is cancelled the thread still removes the file, once the write under way is over.
         await asyncio.wrap_future(self._pool.submit(self._writer.discard))
 
@@ -142,13 +146,15 @@ class PartFile:
         await self._settle()
         pieces, self._pieces, self._waiting = self._pieces, [], 0
         if pieces:
-            self._under_way = asyncio.get_running_loop().run_in_executor(self._pool, self._writer.write, pieces)
+            loop = asyncio.get_running_loop()
+            steps = (self._writer.write, self._writer.update)
+            self._under_way = [loop.run_in_executor(self._pool, step, pieces) for step in steps]
 
     async def _settle(self) -> None:
         """Waits for the buffer under way, and raises what went wrong with it."""
-        future, self._under_way = self._under_way, None
-        if future is not None:
-            await future
+        while self._under_way:
+            await self._under_way[0]
+            del self._under_way[0]
 
 
 def _forget(future: asyncio.Future[None]) -> None:

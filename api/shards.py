@@ -70,7 +70,6 @@ def list_shards(
     name: str, service: ServiceDep, cursor: Cursor = None, limit: Limit = 100, state: str | None = None
 ) -> Page[ShardOut]:
     """The shards of a data set; `state` shows only those in one state."""
-    service.ledger.get_dataset(name)
     items, following = service.ledger.list_shards(name, cursor, limit, state)
     return Page[ShardOut](items=[shard_out(shard) for shard in items], next=following)
 
@@ -93,7 +92,6 @@ def release_shard(name: str, shard: str, body: ReasonIn, service: ServiceDep) ->
 @router.get("/datasets/{name}/rejects", response_model=Page[RejectOut], responses=problems(400, 404))
 def list_rejects(name: str, service: ServiceDep, cursor: Cursor = None, limit: Limit = 100) -> Page[RejectOut]:
     """Every sample that was not captioned, with its reason."""
-    service.ledger.get_dataset(name)
     items, following = service.ledger.list_rejects(name, cursor, limit)
     return Page[RejectOut](items=[RejectOut.model_validate(row) for row in items], next=following)
 

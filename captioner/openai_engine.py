@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioner import retries
 from captioner.engine import CaptionRequest, Completion, FinishReason
-from core.errors import EngineConfigError, EngineError
+from core.errors import EngineConfigError, EngineError, EngineOutError
 from core.logs import get_logger, mask_url
 from core.settings import Settings
 from core.spec import CaptionSpec, Generation
@@ -99,7 +99,8 @@ class OpenAIEngine:
 
         Raises EngineConfigError where the key is refused, EngineError where nothing answers.
         """
-        answer = self._await(self._send("GET", "/models"))
+        # Whatever the status, something answers: `transformers serve` says 500 here where it has no hub cache.
+        answer = self._await(self._send("GET", "/models", any_status=True))
         if answer.status_code in (401, 403):
             raise EngineConfigError(
                 f"The endpoint {self._name} refuses the key: {self._message(answer)}", hint="Set DENSIFY_ENDPOINT_KEY."
@@ -160,7 +161,7 @@ class OpenAIEngine:
             sentence = f"The endpoint refused '{request.key}' ({answer.status_code}): {self._message(answer)}"
             return Completion.rejected(request.key, "engine_refused", sentence)
         if answer.status_code != 200:
-            raise EngineError(
+            raise EngineOutError(
                 f"The endpoint {self._name} answered {answer.status_code}: {self._message(answer)}",
                 hint="Check DENSIFY_ENDPOINT (with its /v1), DENSIFY_ENDPOINT_KEY and DENSIFY_MODEL.",
             )
@@ -182,11 +183,14 @@ class OpenAIEngine:
             body["frequency_penalty"] = FREQUENCY_PENALTY
         return body
 
-    async def _send(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
-        """One request, tried again while its faults may pass. Raises EngineError when they do not."""
+    async def _send(
+        self, method: str, path: str, body: bytes | None = None, *, any_status: bool = False
+    ) -> httpx.Response:
+        """One request, tried again while its faults may pass. Raises EngineError or EngineOutError when they do not."""
         import httpx
 
         fault = ""
+        failed: type[EngineError] = EngineOutError
         for attempt in range(self._tries):
             wait_s: float | None = None
             try:
@@ -194,17 +198,19 @@ class OpenAIEngine:
                     answer = await self._client.request(
                         method, self.endpoint + path, content=body, headers={"Content-Type": "application/json"}
                     )
-                if not retries.may_pass(answer.status_code):
+                if any_status or not retries.may_pass(answer.status_code):
                     return answer
                 fault = f"it answered {answer.status_code}: {self._message(answer)}"
+                # A server error may be this picture's doing; being too busy or away is nobody's.
+                failed = EngineError if answer.status_code == 500 else EngineOutError
                 wait_s = retries.retry_after_s(answer.headers.get("Retry-After"))
             except TimeoutError:
-                fault = f"no answer within {self._timeout_s:g} seconds"
+                fault, failed = f"no answer within {self._timeout_s:g} seconds", EngineError
             except httpx.TransportError as error:
-                fault = str(error) or type(error).__name__
+                fault, failed = str(error) or type(error).__name__, EngineOutError
             if attempt + 1 < self._tries:
                 await asyncio.sleep(retries.delay_s(attempt) if wait_s is None else wait_s)
-        raise EngineError(
+        raise failed(
             f"The endpoint {self._name} failed {self._tries} times; last: {fault}",
             hint="Check that it runs and that DENSIFY_ENDPOINT is right (with its /v1).",
         )
@@ -216,7 +222,9 @@ class OpenAIEngine:
             text = choice["message"].get("content") or ""
             tokens = int((document.get("usage") or {}).get("completion_tokens") or len(text.split()))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise EngineError(f"The endpoint {self._name} answered something else than a chat completion.") from error
+            raise EngineOutError(
+                f"The endpoint {self._name} answered something else than a chat completion."
+            ) from error
         if choice.get("finish_reason") == "content_filter":
             return Completion.rejected(key, "engine_refused", f"The endpoint's content filter stopped '{key}'.")
         reason: FinishReason = "length" if choice.get("finish_reason") == "length" else "stop"

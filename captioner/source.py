@@ -111,7 +111,8 @@ class _HubErrors:
                 f"The hub gives {self.what} only to accounts that accepted its terms.",
                 hint="Accept them on the model's page and set HF_TOKEN, or set DENSIFY_MODEL to a folder.",
             ) from error
-        if isinstance(error, errors.RepositoryNotFoundError | errors.RevisionNotFoundError):
+        missing = errors.RepositoryNotFoundError | errors.RevisionNotFoundError | errors.HFValidationError
+        if isinstance(error, missing):
             raise EngineConfigError(f"The hub has no model {self.what}.", hint="Check the spelling.") from error
         if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
             raise EngineConfigError(f"The hub's {self.what} lacks a file that a model needs: {error}") from error

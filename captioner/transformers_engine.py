@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from captioner import memory
+from captioner.accelerator import is_fatal, is_out_of_memory
 from captioner.chat import Chat
 from captioner.engine import CaptionRequest, Completion, FinishReason
 from captioner.preparing import Batch, Prepared, Preparer, first_line, grey_batch
@@ -166,23 +167,23 @@ class TransformersEngine:
         """Rows `start` to `stop`, captioned. Raises _OutOfMemoryError, EngineError."""
         import torch
 
-        no_room = False
         try:
             with torch.inference_mode():
                 return self._decode(prepared, start, stop)
-        except torch.OutOfMemoryError:
-            no_room = True
         except Exception as error:
-            if not _is_fatal(error):
-                raise EngineError(f"The model failed on a batch: {first_line(error)}") from error
-            self._fatal = f"The accelerator failed and needs a new process: {first_line(error)}"
-            raise EngineError(self._fatal, fatal=True) from error
-        assert no_room
+            if not is_out_of_memory(error):
+                raise self._failure(error) from error
         # Outside the except clause the traceback is gone, and with it the batch's tensors.
         gc.collect()
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
         raise _OutOfMemoryError
+
+    def _failure(self, error: Exception) -> EngineError:
+        if not is_fatal(error):
+            return EngineError(f"The model failed on a batch: {first_line(error)}")
+        self._fatal = f"The accelerator failed and needs a new process: {first_line(error)}"
+        return EngineError(self._fatal, fatal=True)
 
     def _decode(self, prepared: Prepared, start: int, stop: int) -> dict[int, Completion]:
         batch, places = prepared.batch, prepared.rows[start:stop]
@@ -287,16 +288,6 @@ def _take_over_generation(model: Any, tokenizer: Any) -> frozenset[int]:
         suppress_tokens=old.suppress_tokens,
     )
     return ends
-
-
-def _is_fatal(error: Exception) -> bool:
-    """Whether the CUDA context is lost: after such an error every later call in this process fails too."""
-    import torch
-
-    kind = getattr(torch, "AcceleratorError", None)
-    return (kind is not None and isinstance(error, kind)) or (
-        isinstance(error, RuntimeError) and ("CUDA error" in str(error) or "cuDNN error" in str(error))
-    )
 
 
 def _no_memory(key: str) -> Completion:

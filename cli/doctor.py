@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -209,10 +209,9 @@ def _redis_setting(client: object, name: str) -> str | None:
 
     assert isinstance(client, redis.Redis)
     try:
-        values = client.config_get(name)
+        values: Any = client.config_get(name)
     except redis.ResponseError:
         return None
-    assert isinstance(values, dict)
     value = values.get(name, values.get(name.encode()))
     return value.decode() if isinstance(value, bytes) else value
 

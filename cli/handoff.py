@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -186,13 +186,15 @@ def write_out(
 
     Raises what analysis.export.export raises.
     """
-    from analysis.export import export
+    from analysis.export import WRITERS, export
     from cli.console import Meter
+
+    assert format_ in WRITERS, "webdataset is what a hand-off is"
 
     def write(source: Path) -> None:
         with Meter("images") as meter:
             line = meter.line(f"writing {format_}", made["manifest"]["totals"]["captioned"])
-            export(source, out, format_.value, split=split.value, progress=line.advance)
+            export(source, out, cast(Any, format_.value), split=split.value, progress=line.advance)
             line.finish("written")
 
     if manifest is not None:

@@ -29,6 +29,13 @@ T = TypeVar("T")
 RETRY_WAITS_S = (1.0, 4.0, 15.0)
 
 
+#: States of shards whose bytes are sent again: a quarantined one gets another chance by that.
+SENT_AGAIN = frozenset({"uploading", "quarantined"})
+
+#: Set by Ctrl-C in the main thread, where Python delivers it.
+_interrupted = threading.Event()
+
+
 @dataclass(frozen=True, slots=True)
 class LocalShard:
     """A tar on this machine."""
@@ -61,6 +68,9 @@ def upload(
         typer.Option("--gates-file", help="JSON file with the gates of the data set, where it is made."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Uploads under way at once.")] = 4,
+    force: Annotated[
+        bool, typer.Option("--force", help="Send also what is there already: mends a copy that has decayed.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the captioning until every shard is finished.")] = False,
     url: Url = None,
     as_json: AsJson = False,
@@ -75,7 +85,7 @@ def upload(
     with Client.from_settings(get_settings(), url) as client:
         ensure_dataset(client, dataset, spec, gates)
         locals_ = hash_all(files, jobs)
-        outcome = send_all(client, dataset, locals_, jobs)
+        outcome = send_all(client, dataset, locals_, jobs, force)
         if urls:
             outcome += [{**item, "outcome": "asked for"} for item in client.add_urls(dataset, urls)]
         if wait:
@@ -184,7 +194,7 @@ def hash_file(file: Path, meter: Meter) -> LocalShard:
             while block := stream.read(1 << 20):
                 digest.update(block)
                 size_bytes += len(block)
-                line.advance(len(block))
+                stoppable(line.advance)(len(block))
     except OSError as error:
         raise NoSuchPathError(f"{file} cannot be read: {error.strerror}.") from error
     finally:
@@ -192,18 +202,19 @@ def hash_file(file: Path, meter: Meter) -> LocalShard:
     return LocalShard(file, digest.hexdigest(), size_bytes)
 
 
-def send_all(client: Client, dataset: str, shards: list[LocalShard], jobs: int) -> list[dict[str, Any]]:
-    """Sends what the service lacks. Every shard is tried; the first error is raised when all have ended."""
+def send_all(
+    client: Client, dataset: str, shards: list[LocalShard], jobs: int, force: bool = False
+) -> list[dict[str, Any]]:
+    """Sends what the service lacks, or all. Every shard is tried; the first error is raised when all have ended."""
     from cli.console import Meter
 
     if not shards:
         return []
-    # A quarantined shard is sent again on purpose: that is how it gets another chance.
-    there = {item["sha256"] for item in client.shards(dataset) if item["state"] not in ("uploading", "quarantined")}
+    there = {item["sha256"] for item in client.shards(dataset) if item["state"] not in SENT_AGAIN}
     with Meter("bytes") as meter:
 
         def one(shard: LocalShard) -> dict[str, Any]:
-            if shard.sha256 in there:
+            if shard.sha256 in there and not force:
                 meter.say(f"{shard.name}: already there")
                 return {"name": shard.name, "sha256": shard.sha256, "outcome": "already there"}
             return send_one(client, dataset, shard, meter)
@@ -220,7 +231,7 @@ def send_one(client: Client, dataset: str, shard: LocalShard, meter: Meter) -> d
     for wait_s in (*RETRY_WAITS_S, None):
         line.set(0)
         try:
-            answer, new = client.put_shard(dataset, shard.name, shard.file, shard.sha256, line.advance)
+            answer, new = client.put_shard(dataset, shard.name, shard.file, shard.sha256, stoppable(line.advance))
         except broken as error:
             if wait_s is None:
                 line.drop()
@@ -240,10 +251,10 @@ def send_one(client: Client, dataset: str, shard: LocalShard, meter: Meter) -> d
 
 def in_parallel(work: Callable[[Any], T], items: list[Any], jobs: int) -> list[T]:
     """`work` on every item, `jobs` at once, results in order. All items are tried; then the first error is raised."""
-    stop = threading.Event()
+    _interrupted.clear()
 
     def guarded(item: Any) -> T:
-        if stop.is_set():
+        if _interrupted.is_set():
             raise KeyboardInterrupt
         return work(item)
 
@@ -252,12 +263,23 @@ def in_parallel(work: Callable[[Any], T], items: list[Any], jobs: int) -> list[T
         try:
             errors = [future.exception() for future in futures]
         except KeyboardInterrupt:
-            stop.set()
+            _interrupted.set()
             raise
     for error in errors:
         if error is not None:
             raise error
     return [future.result() for future in futures]
+
+
+def stoppable(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """`advance`, which ends its thread's work after Ctrl-C: the main thread waits for all of them."""
+
+    def step(amount: int) -> None:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+        advance(amount)
+
+    return step
 
 
 def follow(client: Client, dataset: str, every_s: float = 1.0) -> None:

@@ -87,13 +87,17 @@ def format_of(file: Path) -> str:
 
 
 def _folder(folder: Path, report: Report) -> None:
-    """Hand-offs first; then the shards that no hand-off names; a tar without a manifest is a finding."""
+    """Hand-offs first; then the shards that no hand-off names; a tar without a manifest is a finding.
+
+    Source shards, which lie beside captioned ones in a whole DENSIFY_DATA, are passed over.
+    """
     from core.errors import NothingToReadError
 
     kinds = {file: format_of(file) for file in _visible(folder, "*.json")}
     handoffs = [file for file, kind in kinds.items() if kind.startswith("densify.handoff/")]
     manifests = [file for file, kind in kinds.items() if kind.startswith("densify.captioned/")]
-    tars = _visible(folder, "*.tar")
+    sources = {file.with_suffix(".tar") for file, kind in kinds.items() if kind.startswith("densify.source/")}
+    tars = [tar for tar in _visible(folder, "*.tar") if tar not in sources]
     if not handoffs and not manifests and not tars:
         raise NothingToReadError(
             f"{folder} holds neither a hand-off nor a captioned shard.", hint="Name the folder that `--out` wrote."

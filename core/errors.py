@@ -108,7 +108,7 @@ class BodyTooShortError(InputError):
 class BodyStalledError(InputError):
     code = "body_stalled"
     status = 408
-    hint = "Nothing arrived for DENSIFY_UPLOAD_STALL_S seconds: upload the shard again."
+    hint = "Next to nothing arrived for DENSIFY_UPLOAD_STALL_S seconds: upload the shard again."
 
 
 class UnsupportedMediaError(InputError):
@@ -345,9 +345,15 @@ class ShuttingDownError(ServiceError):
 
 
 class EngineError(ServiceError):
-    """The captioning engine failed while working (not one image's fault)."""
+    """The captioning engine failed while working. Perhaps one image's fault: it counts as an attempt at the chunk."""
 
     code = "engine_failed"
+
+
+class EngineOutError(EngineError):
+    """The engine cannot be reached or asked at all. No sample's fault: the work waits, no attempt is counted."""
+
+    code = "engine_out"
 
 
 class EngineConfigError(InputError):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-
 
 def source_key(sha256: str, suffix: str = ".tar") -> str:
     """A source shard's tar (`.tar`), member index (`.index.parquet`) or manifest (`.json`)."""
     return f"shards/{sha256[:2]}/{sha256}{suffix}"
 
 
-def chunk_key(sha256: str, spec_hash: str, model_identity: str, start: int, stop: int) -> str:
-    """The records of the units [start, stop) of one shard, captioned by one spec and model."""
-    return f"{chunk_folder(sha256, spec_hash, model_identity)}/{start:08d}-{stop:08d}.parquet"
+def chunk_key(sha256: str, spec16: str, model16: str, start: int, stop: int) -> str:
+    """The records of the units [start, stop) of one shard.
+
+    spec16: 16 digits of the spec's hash; model16: 16 digits of the SHA-256 of what the engine calls itself.
+    """
+    return f"{chunk_folder(sha256, spec16, model16)}/{start:08d}-{stop:08d}.parquet"
 
 
-def chunk_folder(sha256: str, spec_hash: str, model_identity: str) -> str:
-    """The folder of all chunk records of one shard, spec (its hash) and model (what its engine calls itself)."""
-    model16 = hashlib.sha256(model_identity.encode()).hexdigest()[:16]
-    return f"chunks/{sha256[:2]}/{sha256}/{spec_hash[:16]}-{model16}"
+def chunk_folder(sha256: str, spec16: str, model16: str) -> str:
+    """The folder of all chunk records of one shard, spec and model."""
+    return f"chunks/{sha256[:2]}/{sha256}/{spec16}-{model16}"
 
 
 def captioned_key(sha256: str, edition: str, suffix: str = ".tar") -> str:

@@ -132,6 +132,7 @@ def _hand_over(store: Store, manifest_key: str, out: Path) -> Path:
             part = temporary_path(out / file.name)
             _link_or_copy(file, part)
             part.replace(out / file.name)
+            part.unlink(missing_ok=True)  # rename does nothing where both names are one file already
     return out / manifest.with_suffix(".tar").name
 
 

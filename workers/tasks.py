@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from captioner.engine import load_engine
-from core.errors import DensifyError, EngineConfigError, EngineError, LeaseLostError
+from core.errors import DensifyError, EngineConfigError, EngineError, EngineOutError, LeaseLostError
 from core.logs import get_logger
 from ledger import ChunkClaim
 from shards.index import ShardIndex
@@ -100,24 +100,29 @@ class Tasks:
         except Stopped:
             if not lease.lost:
                 self._ledger.release(claim)
+        except (EngineOutError, EngineConfigError) as error:
+            self._engine_out(claim, error)
         except EngineError as error:
             if error.details.get("fatal"):
                 # Counted as an attempt: a sample that breaks every accelerator must end alone, rejected.
                 self._ledger.fail(claim, error.sentence, self._settings.chunk_attempts)
                 raise FatalFault(error.sentence) from error
-            self._engine_out(claim, error)
-        except EngineConfigError as error:
-            self._engine_out(claim, error)
+            return self._failed(claim, error)
         except LeaseLostError:
             raise
         except Exception as error:
-            log.exception("chunk_failed", chunk=claim.chunk_id, shard=claim.shard, start=claim.start, stop=claim.stop)
-            failure = self._ledger.fail(claim, _sentence(error), self._settings.chunk_attempts)
-            self._service.hints.send("chunk", failure.chunk_ids)
-            return failure.last
+            return self._failed(claim, error)
         else:
             return self._commit(claim, output)
         return False
+
+    def _failed(self, claim: ChunkClaim, error: Exception) -> bool:
+        """Enters a failed attempt; true when the shard has no open chunk left (its last sample was given up)."""
+        where = {"shard": claim.shard, "start": claim.start, "stop": claim.stop}
+        log.error("chunk_failed", chunk=claim.chunk_id, **where, exc_info=error)
+        failure = self._ledger.fail(claim, _sentence(error), self._settings.chunk_attempts)
+        self._service.hints.send("chunk", failure.chunk_ids)
+        return failure.last
 
     def _caption(self, claim: ChunkClaim, lease: Lease) -> ChunkOutput:
         def progress() -> None:

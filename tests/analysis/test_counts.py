@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,7 +52,7 @@ def test_any_split_merged_in_any_order_equals_a_slow_recount(
     texts: list[str], cuts: list[int], data: st.DataObject, names: bool
 ) -> None:
     borders = [0, *sorted(min(cut, len(texts)) for cut in cuts), len(texts)]
-    shards = [counted(texts[start:stop]) for start, stop in zip(borders, borders[1:], strict=False)]
+    shards = [counted(texts[start:stop]) for start, stop in pairwise(borders)]
     shuffled = data.draw(st.permutations(shards))
     merged = NounCounts("plain-1")
     for shard in shuffled:
@@ -146,7 +147,7 @@ def test_what_is_no_count_file_is_refused(data: bytes, tmp_path: Path) -> None:
 
 def test_a_parquet_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"noun": ["dog"], "occurrences": [1]}), tmp_path / "x.parquet")
-    with pytest.raises(InputError, match="no count file of the format densify.nouns/1"):
+    with pytest.raises(InputError, match=r"no count file of the format densify\.nouns/1"):
         NounCounts.from_parquet(tmp_path / "x.parquet")
-    with pytest.raises(InputError, match="no count file of the format densify.samples/1"):
+    with pytest.raises(InputError, match=r"no count file of the format densify\.samples/1"):
         read_samples(counted(["dog"]).to_parquet())

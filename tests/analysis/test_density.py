@@ -35,7 +35,7 @@ def table(**figures: object) -> Table:
 def test_the_papers_rows_follow_from_its_own_counts(
     valid: int, distinct: int, share: str, total: float, per_image: str
 ) -> None:
-    # The paper prints 13.3 % and 18.6 %: its VN and DN are rounded to thousands. All four sets have 11.2 million images.
+    # The paper prints 13.3 % and 18.6 %: its VN and DN are rounded to thousands. Each set has 11.2M images.
     row = table(images=11_200_000, total_nouns=int(total), distinct_nouns=distinct, valid_nouns=valid)
     assert f"{row.valid_share:.1%}" == share
     assert f"{row.nouns_per_image:.1f}" == per_image

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 import pytest
-import structlog
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -120,7 +119,6 @@ def test_keys_never_reach_logs_answers_or_metrics(
                     texts.append(client.get(path, headers=bearer(key)).text)
     finally:
         logging.getLogger().handlers[:] = handlers
-        structlog.reset_defaults()
     out, err = capfd.readouterr()
     assert "/v1/datasets/none" in err
     for text in (out, err, caplog.text, *texts):

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from api import parts
 from api.app import create_app
+from core.errors import LedgerError
 from tests.api.support import DownHints, digest_of, part_files, settings, sha256_of, small_tar, tar_of
 from tests.api.test_errors import problem
 from workers.service import Service
@@ -251,3 +252,18 @@ def test_uploads_are_counted_by_outcome(birds: TestClient) -> None:
     for outcome in ("created", "existing", "shard_truncated"):
         assert f'densify_uploads_total{{outcome="{outcome}"}} 1.0' in text
     assert f"densify_upload_bytes_total {2 * len(TAR) + 3000:.1f}" in text
+
+
+def test_a_ledger_that_fails_at_the_end_is_told_and_the_next_try_succeeds(
+    birds: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise LedgerError("The ledger does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.ledger, "add_shard", fail)
+        answer = birds.put(PATH, content=TAR)
+    problem(answer, 503, "ledger_failed")
+    assert answer.headers["retry-after"]
+    assert (part_files(service), birds.get("/v1/datasets/birds/shards").json()["items"]) == ([], [])
+    assert birds.put(PATH, content=TAR).status_code == 201

@@ -259,11 +259,11 @@ def test_an_endpoint_that_does_not_work_is_an_error_and_no_reject(
 
 
 def test_an_endpoint_that_goes_down_is_an_error(endpoint: Endpoint, connect: Connect) -> None:
+    endpoint.models = (200, {"Connection": "close"}, {})
     engine = connect(endpoint_retries=1)
     endpoint.close()
     with pytest.raises(EngineError, match="failed 2 times"):
         ask(engine, "a")
-    endpoint.__init__()  # type: ignore[misc]  # the fixture closes one
 
 
 def test_several_threads_share_one_engine(endpoint: Endpoint, connect: Connect) -> None:
@@ -300,8 +300,9 @@ def test_the_identity_is_the_models_name(connect: Connect) -> None:
 
 def test_a_model_that_is_not_listed_may_still_be_served(endpoint: Endpoint, connect: Connect) -> None:
     assert connect("other").identity == "openai:other"
-    endpoint.models = (404, {}, b"")
-    assert connect("m").identity == "openai:m"
+    for without_a_list in ((404, {}, b""), (500, {}, b"oops"), (200, {}, b"<html>"), (200, {}, {"data": [1]})):
+        endpoint.models = without_a_list
+        assert connect("m").identity == "openai:m"
 
 
 def test_a_refused_key_is_told_at_the_start(endpoint: Endpoint, connect: Connect) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, errors
 
 from captioner.source import find_model, folder_hash, read_config
 from core.errors import BadCheckpointError, EngineConfigError, HubUnreachableError
@@ -57,6 +58,37 @@ def test_a_hub_that_is_out_of_reach_is_one_sentence_and_says_what_to_do(cache: P
         find_model("llava-hf/llava-1.5-7b-hf", None)
     assert caught.value.sentence.count(". ") == 0
     assert "DENSIFY_MODEL" in caught.value.hint
+
+
+def hub_says(kind: type[Exception]) -> Exception:
+    if not issubclass(kind, errors.HfHubHTTPError):
+        return kind("refused")
+    response = httpx.Response(404, request=httpx.Request("GET", "https://hub.invalid"))
+    return kind("refused", response=response)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "words"),
+    [
+        (errors.GatedRepoError, EngineConfigError, "accepted its terms"),
+        (errors.RepositoryNotFoundError, EngineConfigError, "has no model 'a/b' at revision 'v1'"),
+        (errors.RevisionNotFoundError, EngineConfigError, "has no model"),
+        (errors.HFValidationError, EngineConfigError, "has no model"),
+        (errors.LocalEntryNotFoundError, HubUnreachableError, "cannot be reached"),
+        (httpx.ConnectError, HubUnreachableError, "cannot be reached"),
+        (TimeoutError, HubUnreachableError, "cannot be reached"),
+    ],
+)
+def test_what_the_hub_says_becomes_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception], expected: type[EngineConfigError], words: str
+) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise hub_says(kind)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(expected, match=words) as caught:
+        find_model("a/b", "v1")
+    assert type(caught.value) is expected
 
 
 def test_a_cached_hub_model_is_named_by_its_commit(cache: Path, small_folder: Path) -> None:

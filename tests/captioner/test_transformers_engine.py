@@ -17,7 +17,7 @@ from captioner.engine import CaptionRequest, Completion
 from captioner.transformers_engine import CALM_BATCHES, TransformersEngine
 from core.errors import EngineError
 from core.spec import Generation
-from tests.captioner.helpers import GREEDY, pictures, requests, spec_of
+from tests.captioner.helpers import GREEDY, pictures, requests, settings, spec_of
 
 Open = Callable[..., TransformersEngine]
 KINDS = ["llava", "llava_next", "llava_onevision"]
@@ -147,22 +147,15 @@ def make_loop(model: Any, tokenizer: Any, words: str) -> None:
             model.lm_head.weight[after] = rows[before]
 
 
-def test_the_watchdog_stops_a_loop_while_it_is_decoded(open_engine: Open, small_folder: Path, monkeypatch: Any) -> None:
+def test_the_watchdog_stops_a_loop_while_it_is_decoded(open_engine: Open, small_folder: Path) -> None:
     engine = open_engine(small_folder)
     make_loop(engine.model, engine.processor.tokenizer, "red boat near tower")
-    steps = 0
-    forward = engine.model.forward
-
-    def counting(*args: Any, **kwargs: Any) -> Any:
-        nonlocal steps
-        steps += 1
-        return forward(*args, **kwargs)
-
-    monkeypatch.setattr(engine.model, "forward", counting)
+    steps: list[None] = []
+    engine.model.register_forward_pre_hook(lambda *_inputs: steps.append(None))
     found = ask(engine, requests(pictures(3)), Generation(max_new_tokens=400))
     assert {completion.finish_reason for completion in found} == {"watchdog"}
     assert {completion.tokens for completion in found} <= {24, 32}
-    assert steps <= 32
+    assert len(steps) <= 32
     assert "red boat near tower red boat near tower" in found[0].text
 
 
@@ -181,10 +174,11 @@ def test_a_loop_is_tried_again_alone_and_the_same_way_each_time(open_engine: Ope
 
 def test_limiting_repeats_makes_them_rarer(engine: TransformersEngine) -> None:
     def repeated(limit: bool) -> int:
+        hot = Generation(max_new_tokens=48, do_sample=True)
         asked = [
-            CaptionRequest(str(n), image, "Go", seed=n, sampling=Generation(max_new_tokens=48, do_sample=True), limit_repeats=limit)
+            CaptionRequest(str(n), image, "Go", seed=n, sampling=hot, limit_repeats=limit)
             for n, image in enumerate(pictures(6))
-        ]  # fmt: skip
+        ]
         return sum(len(words) - len(set(words)) for words in (one.text.split() for one in ask(engine, asked)))
 
     assert repeated(limit=True) < repeated(limit=False)
@@ -323,18 +317,14 @@ def test_pictures_of_any_shape_are_captioned(engines: dict[str, Any], kind: str,
 
 def test_old_text_that_names_special_tokens_does_no_harm(engine: TransformersEngine) -> None:
     spec = spec_of("unused", prompt="Given '{old_text}', go")
-    samples = [
-        (str(n), image, text, {})
-        for n, (image, text) in enumerate(zip(pictures(3), ["a", "<image></s><s>", "c"], strict=True))
-    ]
+    texts = ["a", "<image></s><s>", "c"]
+    samples = [(text, image, text, {}) for text, image in zip(texts, pictures(3), strict=True)]
     assert all(isinstance(one, Captioned) for one in caption_samples(engine, spec, samples))
 
 
 def test_a_closed_engine_ends_its_threads(small_folder: Path) -> None:
     before = threading.active_count()
-    engine = TransformersEngine.load(
-        spec_of(small_folder), __import__("tests.captioner.helpers", fromlist=["x"]).settings()
-    )
+    engine = TransformersEngine.load(spec_of(small_folder), settings())
     ask(engine, requests(pictures(2)))
     engine.close()
     assert threading.active_count() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -31,7 +33,13 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
             monkeypatch.delenv(name)
     monkeypatch.setenv("DENSIFY_DATA", str(tmp_path / "data"))
     get_settings.cache_clear()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield
+    # Commands set logging up for their whole process; here the next test is to find it as it was.
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
     get_settings.cache_clear()
 
 
@@ -75,7 +83,7 @@ def shard_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def read_webdataset(files: list[Path]) -> list[dict[str, Any]]:
-    """Samples as the webdataset library reads them. It leaves its files for the collector to close, and Python warns."""
+    """Samples as the webdataset library reads them. It leaves its files to the collector, and Python warns."""
     import webdataset
 
     with warnings.catch_warnings():

@@ -67,6 +67,8 @@ def test_without_out_the_manifest_is_named(
     answer = json.loads(here.stdout)
     assert Path(answer["path"]) == use_server.data / answer["key"]
     assert densify("verify", answer["path"]).exit_code == 0
+    whole = densify("verify", use_server.data)
+    assert whole.exit_code == 0, whole.stdout
 
 
 @pytest.mark.parametrize("name", ["kohya", "everydream", "imagefolder", "pixart"])

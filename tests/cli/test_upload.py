@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from cli import upload
 from cli.client import Client
 from cli.console import Meter
 from core.errors import BadFieldError, NoSuchPathError, NothingToReadError, ShuttingDownError, UnreachableError
+from shards.keys import source_key
 from tests.cli.conftest import Densify, Server
 
 
@@ -41,6 +44,18 @@ def test_what_is_there_is_not_sent_again_whatever_it_is_called(
     assert "shop-000: already there" in result.stderr
     assert "renamed: already there" in result.stderr
     assert "shop-001: uploaded" in result.stderr
+
+
+def test_a_copy_that_decayed_is_mended_by_force(densify: Densify, use_server: Server, shard_files: list[Path]) -> None:
+    assert densify("upload", "decay", shard_files[1], "--wait").exit_code == 0
+    sha256 = hashlib.sha256(shard_files[1].read_bytes()).hexdigest()
+    stored = use_server.data / source_key(sha256)
+    whole = stored.read_bytes()
+    stored.write_bytes(b"?" + whole[1:])
+    assert densify("upload", "decay", shard_files[1]).exit_code == 0
+    assert stored.read_bytes() != whole
+    assert densify("upload", "decay", shard_files[1], "--force").exit_code == 0
+    assert stored.read_bytes() == whole
 
 
 def test_another_shard_of_the_same_name_is_kept_beside_it(
@@ -165,6 +180,18 @@ def test_a_broken_connection_is_tried_again(monkeypatch: pytest.MonkeyPatch, tmp
     client = Flaky(*[UnreachableError("Gone.") for _ in range(3)])
     with Meter("bytes") as meter, pytest.raises(UnreachableError):
         upload.send_one(client, "shop", shard, meter)  # type: ignore[arg-type]
+
+
+def test_ctrl_c_ends_uploads_that_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = threading.Event()
+    monkeypatch.setattr(upload, "_interrupted", event)
+    sent: list[int] = []
+    advance = upload.stoppable(sent.append)
+    advance(1)
+    event.set()
+    with pytest.raises(KeyboardInterrupt):
+        advance(1)
+    assert sent == [1]
 
 
 def test_several_run_at_once_and_the_first_error_is_raised_last() -> None:

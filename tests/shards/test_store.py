@@ -199,9 +199,9 @@ def test_a_store_that_cannot_be_is_an_error(tmp_path: Path) -> None:
 def test_keys_are_laid_out_as_documented() -> None:
     assert source_key(SHA) == f"shards/01/{SHA}.tar"
     assert source_key(SHA, ".index.parquet") == f"shards/01/{SHA}.index.parquet"
-    folder = chunk_folder(SHA, "f" * 64, "model")
-    assert folder == f"chunks/01/{SHA}/{'f' * 16}-{hashlib.sha256(b'model').hexdigest()[:16]}"
-    assert chunk_key(SHA, "f" * 64, "model", 0, 512) == f"{folder}/00000000-00000512.parquet"
+    folder = chunk_folder(SHA, "f" * 16, "e" * 16)
+    assert folder == f"chunks/01/{SHA}/{'f' * 16}-{'e' * 16}"
+    assert chunk_key(SHA, "f" * 16, "e" * 16, 0, 512) == f"{folder}/00000000-00000512.parquet"
     edition = "e" * 16
     stem = f"captioned/01/{SHA}/{edition}/{SHA[:16]}-{edition}"
     assert captioned_key(SHA, edition, ".nouns.parquet") == f"{stem}.nouns.parquet"

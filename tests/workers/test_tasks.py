@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from captioner.engine import CaptionRequest
-from core.errors import EngineConfigError, EngineError
+from core.errors import EngineConfigError, EngineError, EngineOutError
 from core.settings import Settings
 from core.spec import CaptionSpec
 from shards.verify import verify_captioned
@@ -94,7 +94,7 @@ def test_a_sample_that_fails_every_attempt_ends_alone_rejected(service: Service,
     assert service.ledger.audit("birds").ok
 
 
-@pytest.mark.parametrize("error", [EngineError("The endpoint is down."), EngineConfigError("No such model.")])
+@pytest.mark.parametrize("error", [EngineOutError("The endpoint is down."), EngineConfigError("No such model.")])
 def test_an_engine_that_is_out_counts_no_attempt_and_the_work_waits(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
