@@ -1,6 +1,6 @@
 """What the service costs: the same shards through the bare engine loop, and through upload, queue, ledger and finalise.
 
-    python benchmarks/service_overhead.py [--shards 4] [--images 96] [--model FOLDER] [--embedded]
+    python benchmarks/service_overhead.py [--shards 4] [--images 256] [--model FOLDER] [--embedded]
 
 Bare: a loop that reads the tars, decodes and captions with one engine, and keeps the texts in a list.
 Service: from the first byte uploaded to the last shard accepted (uploaded over HTTP, claimed by a worker process
@@ -74,7 +74,7 @@ def through_service(url: str, name: str, spec: dict[str, object], shards: list[P
             if set(counts["shards"]) == {"accepted"}:
                 return float(counts["captioned"]) / (time.perf_counter() - begin)
             assert "quarantined" not in counts["shards"], counts
-            time.sleep(0.05)
+            time.sleep(0.25)
 
 
 @contextlib.contextmanager
@@ -104,7 +104,7 @@ def fleet(folder: Path, model: Path, embedded: bool) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=4)
-    parser.add_argument("--images", type=int, default=96, help="images in a shard")
+    parser.add_argument("--images", type=int, default=256, help="images in a shard")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", type=Path, help="a LLaVA folder; without: a small one with random weights")
     parser.add_argument("--embedded", action="store_true", help="measure the embedded service instead of the fleet")
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> None:
-    model = options.model or build_small_llava(folder / "model", hidden=256)
+    model = options.model or build_small_llava(folder / "model", hidden=320)
     settings = Settings(model=str(model), cpu_threads=1, max_new_tokens=TOKENS)
     engine = load_engine(settings.default_spec(), settings)
     spec = settings.default_spec().model_dump(mode="json")

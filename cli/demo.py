@@ -119,6 +119,7 @@ def build_model(folder: Path) -> Path:
 def demo_settings(folder: Path, model: Path) -> Settings:
     """Everything inside `folder`; captions short, since long gibberish says no more than short."""
     from core.settings import Settings
+    from core.spec import PIXART_PROMPT
 
     return Settings(
         data=str(folder / "data"),
@@ -126,6 +127,7 @@ def demo_settings(folder: Path, model: Path) -> Settings:
         engine="transformers",
         model=str(model.absolute()),
         revision="",
+        prompt=PIXART_PROMPT,
         device="cpu",
         dtype="float32",
         max_new_tokens=24,
