@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
-from analysis.counts import measure, write_samples
+from analysis.counts import write_samples
 from analysis.density import Table, table_from_counts
 from analysis.gates import Gates, check
-from analysis.nouns import NounPipeline, load_pipeline
 from core.errors import NotStoredError
 from core.logs import get_logger
 from core.spec import CaptionSpec
@@ -26,20 +24,12 @@ from shards.index import ShardIndex
 from shards.manifest import CaptionedManifest
 from shards.records import Record, final_caption, read_metadata, read_records
 from shards.store import Store
+from workers.nouns import Measure
 from workers.service import Service
 
 log = get_logger(__name__)
 
-#: The noun pipeline of the service.
-NOUNS = "en"
-
 Corrections = dict[int, tuple[int, str]]
-
-
-@lru_cache(maxsize=1)
-def noun_pipeline() -> NounPipeline:
-    """The process's noun pipeline, loaded when the first shard is finalised."""
-    return load_pipeline(NOUNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,11 @@ class Edition:
 
 
 def finalise_shard(
-    service: Service, claim: ShardClaim, index: Callable[[str], ShardIndex], progress: Callable[[], None]
+    service: Service,
+    claim: ShardClaim,
+    index: Callable[[str], ShardIndex],
+    measure: Measure,
+    progress: Callable[[], None],
 ) -> None:
     """Brings one shard from `captioning` to `accepted` or `held`, from whichever step it stands at.
 
@@ -74,7 +68,8 @@ def finalise_shard(
         return
     progress()
     corrections = _corrections(service, shard.id, collected.records)
-    edition = write_edition(service.store, index(shard.sha256), collected, claim.dataset.spec, shard.name, corrections)
+    source, spec = index(shard.sha256), claim.dataset.spec
+    edition = write_edition(service.store, source, collected, spec, shard.name, corrections, measure)
     progress()
     if shard.state == "captioning":
         manifest = edition.manifest
@@ -88,11 +83,17 @@ def finalise_shard(
 
 
 def write_edition(
-    store: Store, index: ShardIndex, shard: ShardRecords, spec: CaptionSpec, name: str, corrections: Corrections
+    store: Store,
+    index: ShardIndex,
+    shard: ShardRecords,
+    spec: CaptionSpec,
+    name: str,
+    corrections: Corrections,
+    measure: Measure,
 ) -> Edition:
     """Counts the nouns of the final captions and publishes the captioned shard with all files beside it."""
     captions = [(record.key, final_caption(record, corrections)) for record in shard.records if record.is_captioned]
-    counts, samples = measure(captions, noun_pipeline())
+    counts, samples = measure(captions)
     table = table_from_counts(counts)
     manifest, key = build_captioned(
         store,

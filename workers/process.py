@@ -6,9 +6,7 @@ accelerator busy while the other reads and decodes.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 from typing import Any
 
@@ -16,6 +14,7 @@ from celery import Celery, signals
 
 from core.errors import EXIT_FATAL, DensifyError
 from core.logs import configure, get_logger
+from core.processes import die_with_parent
 from core.settings import Settings, get_settings
 from workers.celery_app import QUEUE, TASK_NAMES, make_celery
 from workers.service import Service
@@ -70,13 +69,6 @@ def run(settings: Settings) -> None:
             ).start()
         finally:
             tasks.close()
-
-
-def die_with_parent() -> None:
-    """Linux: the kernel ends this process when the one that started it dies, even by kill -9."""
-    if sys.platform == "linux":
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def main() -> int:

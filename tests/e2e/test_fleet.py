@@ -42,7 +42,7 @@ def test_the_embedded_service_does_the_main_job_alone(
         assert fleet.captioned() == undisturbed
         handed = fleet.run("handoff", "pictures", "--out", str(tmp_path / "handoff"))
         assert handed.returncode == 0, handed.stderr
-        (manifest,) = (tmp_path / "handoff").glob("*.json")
+        (manifest,) = (tmp_path / "handoff" / "handoffs").glob("*.json")
         assert fleet.run("verify", str(manifest)).returncode == 0
         tar = next((tmp_path / "handoff").rglob("*.tar"))
         data = bytearray(tar.read_bytes())

@@ -13,6 +13,7 @@ from core.settings import Settings
 from core.spec import CaptionSpec
 from tests.workers.doubles import FakeEngine
 from workers.embedded import EmbeddedWorkers
+from workers.nouns import measure_here
 from workers.service import Service
 
 SPEC = CaptionSpec(model="fake")
@@ -33,7 +34,7 @@ def service(settings: Settings) -> Iterator[Service]:
 @contextmanager
 def running(service: Service, engine: FakeEngine) -> Iterator[EmbeddedWorkers]:
     """Embedded workers around a double of an engine."""
-    workers = EmbeddedWorkers(service, engine.load)
+    workers = EmbeddedWorkers(service, engine.load, measure_here)
     workers.start()
     try:
         yield workers

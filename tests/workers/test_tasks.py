@@ -15,6 +15,7 @@ from shards.verify import verify_captioned
 from tests.workers.conftest import SPEC, running, states, wait_for
 from tests.workers.doubles import FakeEngine, make_shard, published, submit
 from workers import tasks as tasks_module
+from workers.nouns import measure_here
 from workers.service import Service
 from workers.tasks import FatalFault, Tasks
 
@@ -42,7 +43,7 @@ def test_a_shard_goes_from_upload_to_accepted_and_every_unit_is_accounted_for(se
 def test_a_hint_for_work_that_is_done_or_unknown_does_nothing(service: Service, tmp_path: Path) -> None:
     shard = submit(service, "birds", make_shard(tmp_path / "a.tar", 4))
     engine = FakeEngine()
-    tasks = Tasks(service, engine.load)
+    tasks = Tasks(service, engine.load, measure_here)
     (chunk,) = service.ledger.claimable("chunk", 10)
     for _ in range(3):
         tasks.run("chunk", chunk)
@@ -106,7 +107,7 @@ def test_an_engine_that_is_out_counts_no_attempt_and_the_work_waits(
         raise error
 
     engine = FakeEngine(before=out)
-    tasks = Tasks(service, engine.load)
+    tasks = Tasks(service, engine.load, measure_here)
     for _ in range(5):
         tasks.run("chunk", chunk)
     assert service.ledger.claimable("chunk", 10) == [chunk]
@@ -124,7 +125,7 @@ def test_a_broken_accelerator_ends_the_process_and_is_an_attempt(service: Servic
     def poisoned(_request: CaptionRequest) -> None:
         raise EngineError("An illegal memory access.", fatal=True)
 
-    tasks = Tasks(service, FakeEngine(before=poisoned).load)
+    tasks = Tasks(service, FakeEngine(before=poisoned).load, measure_here)
     with pytest.raises(FatalFault):
         tasks.run("chunk", chunk)
     tasks.close()
@@ -160,12 +161,12 @@ def test_a_zombie_whose_lease_ran_out_cannot_commit(settings: Settings, tmp_path
             asleep.set()
             wake.wait(20)
 
-        zombie = Tasks(service, FakeEngine("fake:zombie", before=sleep).load)
+        zombie = Tasks(service, FakeEngine("fake:zombie", before=sleep).load, measure_here)
         thread = threading.Thread(target=zombie.run, args=("chunk", chunk))
         thread.start()
         assert asleep.wait(10)
         wait_for(lambda: service.ledger.expire_leases(3).retried == 1)
-        living = Tasks(service, FakeEngine("fake:living").load)
+        living = Tasks(service, FakeEngine("fake:living").load, measure_here)
         living.run("chunk", chunk)
         wake.set()
         thread.join()
@@ -180,7 +181,7 @@ def test_a_zombie_whose_lease_ran_out_cannot_commit(settings: Settings, tmp_path
 def test_records_that_are_damaged_or_gone_are_made_again(service: Service, tmp_path: Path) -> None:
     submit(service, "birds", make_shard(tmp_path / "a.tar", 8))
     engine = FakeEngine()
-    tasks = Tasks(service, engine.load)
+    tasks = Tasks(service, engine.load, measure_here)
     first, second = service.ledger.claimable("chunk", 10)
     tasks.run("chunk", first)
     (key,) = [key for key in service.store.list() if key.startswith("chunks/")]
