@@ -1,6 +1,6 @@
 """What the service costs: the same shards through the bare engine loop, and through upload, queue, ledger and finalise.
 
-    python benchmarks/service_overhead.py [--shards 4] [--images 256] [--model FOLDER] [--embedded]
+    python benchmarks/service_overhead.py [--shards 8] [--images 256] [--model FOLDER] [--embedded]
 
 Bare: a loop that reads the tars, decodes and captions with one engine, and keeps the texts in a list.
 Service: from the first byte uploaded to the last shard accepted (uploaded over HTTP, claimed by a worker process
@@ -103,7 +103,7 @@ def fleet(folder: Path, model: Path, embedded: bool) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--images", type=int, default=256, help="images in a shard")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", type=Path, help="a LLaVA folder; without: a small one with random weights")
