@@ -8,7 +8,6 @@ put in as plain text: nothing that a sample holds can act as a template. Leaves 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,11 +51,6 @@ def resolve(prompt: str) -> str:
         meant = f"; did you mean '{near[0]}'?" if near else "."
         raise BadPromptError(f"There is no prompt named '{prompt}'{meant}", hint=f"Names: {', '.join(PROMPTS)}.")
     return prompt
-
-
-def prompt_sha256(prompt: str) -> str:
-    """SHA-256 of the resolved template's UTF-8 bytes, in hexadecimal."""
-    return hashlib.sha256(resolve(prompt).encode()).hexdigest()
 
 
 def check_prompt(prompt: str) -> None:

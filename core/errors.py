@@ -325,11 +325,6 @@ class LedgerError(ServiceError):
     hint = "Check DENSIFY_LEDGER and that the database answers: `densify doctor`."
 
 
-class BrokerError(ServiceError):
-    code = "broker_failed"
-    hint = "Check DENSIFY_BROKER and that Redis answers; work waits in the ledger meanwhile: `densify doctor`."
-
-
 class UnreachableError(ServiceError):
     """The command line cannot reach the service."""
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.errors import StorageError
+from core.errors import NotStoredError, StorageError
 from core.reasons import REJECT_REASONS, Reject
 from shards.names import split_member
 from shards.reader import MemberRef, Unit, read_units
@@ -212,5 +212,7 @@ def _spans(refs: Iterable[MemberRef], max_span_bytes: int) -> Iterator[tuple[int
 def _exactly(open_range: OpenRange, offset: int, size: int) -> bytes:
     data = open_range(offset, size) if size else b""
     if len(data) != size:
-        raise StorageError(f"The stored shard is shorter than its index says: {len(data)} of {size} bytes at {offset}.")
+        raise NotStoredError(
+            f"The stored shard is shorter than its index says: {len(data)} of {size} bytes at {offset}."
+        )
     return data

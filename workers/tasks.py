@@ -16,9 +16,18 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from captioner.engine import load_engine
-from core.errors import DensifyError, EngineConfigError, EngineError, EngineOutError, LeaseLostError
+from core.errors import (
+    DensifyError,
+    EngineConfigError,
+    EngineError,
+    EngineOutError,
+    LeaseLostError,
+    NotStoredError,
+    StorageError,
+    StorageFullError,
+)
 from core.logs import get_logger
-from ledger import ChunkClaim
+from ledger import ChunkClaim, ShardClaim
 from shards.index import ShardIndex
 from shards.ingest import load_index
 from workers.chunks import ChunkOutput, ChunkWork, Stopped
@@ -32,8 +41,10 @@ from workers.service import Service
 
 log = get_logger(__name__)
 
-#: Seconds that a thread waits after its engine could not be loaded or reached, before it takes other work.
-ENGINE_PAUSE_S = 5.0
+#: Seconds that a thread waits after the engine, the disk or the network failed it, before it takes other work.
+PAUSE_S = 5.0
+
+STORAGE_OUT = (StorageError, StorageFullError)
 
 
 class FatalFault(Exception):
@@ -109,8 +120,11 @@ class Tasks:
         except Stopped:
             if not lease.lost:
                 self._ledger.release(claim)
-        except (EngineOutError, EngineConfigError) as error:
-            self._engine_out(claim, error)
+        except NotStoredError as error:
+            # The source is gone or cut: no attempt can help. Sending the shard again brings it back.
+            self._ledger.quarantine(claim.shard_id, error.code, error.sentence)
+        except (EngineOutError, EngineConfigError, *STORAGE_OUT) as error:
+            self._give_back(claim, error)
         except EngineError as error:
             if error.details.get("fatal"):
                 # Counted as an attempt: a sample that breaks every accelerator must end alone, rejected.
@@ -151,11 +165,11 @@ class Tasks:
             claim, output.key, output.sha256, output.captioned, len(output.rejected), output.flagged, rejects
         )
 
-    def _engine_out(self, claim: ChunkClaim, error: DensifyError) -> None:
-        """The engine cannot be loaded or reached. No sample's fault: not an attempt; others may do better."""
-        log.error("engine_out", chunk=claim.chunk_id, model=claim.spec.model, code=error.code, error=error.sentence)
+    def _give_back(self, claim: ChunkClaim, error: DensifyError) -> None:
+        """The engine cannot be asked, or the disk takes nothing: no sample's fault, no attempt. Others may do it."""
+        log.error("chunk_given_back", chunk=claim.chunk_id, shard=claim.shard, code=error.code, error=error.sentence)
         self._ledger.release(claim)
-        self.stopping.wait(ENGINE_PAUSE_S)
+        self.stopping.wait(PAUSE_S)
 
     def _read_index(self, sha256: str) -> ShardIndex:
         return load_index(self._service.store, sha256)
@@ -172,8 +186,7 @@ class Tasks:
             except LeaseLostError:
                 raise
             except Exception as error:
-                log.exception("finalise_failed", shard=claim.shard.name, dataset=claim.dataset.name)
-                self._ledger.fail_shard(claim, _sentence(error), self._settings.chunk_attempts)
+                self._shard_failed(claim, error)
 
     def ingest(self, shard_id: str) -> None:
         claim = self._ledger.claim_ingest(shard_id, self.worker, self._settings.lease_s)
@@ -186,9 +199,17 @@ class Tasks:
             except LeaseLostError:
                 raise
             except Exception as error:
-                log.exception("ingest_failed", shard=claim.shard.name, dataset=claim.dataset.name)
-                self._ledger.fail_shard(claim, _sentence(error), self._settings.chunk_attempts)
+                self._shard_failed(claim, error)
         self._service.wake()
+
+    def _shard_failed(self, claim: ShardClaim, error: Exception) -> None:
+        """A disk that takes nothing is not the shard's fault; anything else counts, the last attempt quarantines."""
+        log.error("shard_failed", kind=claim.kind, shard=claim.shard.name, dataset=claim.dataset.name, exc_info=error)
+        if isinstance(error, STORAGE_OUT) and not isinstance(error, NotStoredError):
+            self._ledger.release_shard(claim)
+            self.stopping.wait(PAUSE_S)
+        else:
+            self._ledger.fail_shard(claim, _sentence(error), self._settings.chunk_attempts)
 
 
 def _sentence(error: Exception) -> str:

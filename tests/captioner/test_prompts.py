@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioner.prompts import PROMPTS, Template, check_prompt, prompt_sha256, render, resolve
+from captioner.prompts import PROMPTS, Template, check_prompt, render, resolve
 from core.errors import BadPromptError
 from core.reasons import Reject
 
@@ -49,10 +49,6 @@ def test_a_prompt_that_is_no_name_is_itself() -> None:
 def test_a_mistyped_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(BadPromptError, match="did you mean 'pixart-1'"):
         resolve("pixart-2")
-
-
-def test_the_hash_is_of_the_words_not_of_the_name() -> None:
-    assert prompt_sha256("pixart-1") == prompt_sha256(PROMPTS["pixart-1"])
 
 
 def test_old_text_and_fields_are_put_in() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from captioner.engine import CaptionRequest
-from core.errors import EngineConfigError, EngineError, EngineOutError
+from core.errors import EngineConfigError, EngineError, EngineOutError, StorageFullError
 from core.settings import Settings
 from core.spec import CaptionSpec
+from shards.keys import source_key
+from shards.store import Store
 from shards.verify import verify_captioned
 from tests.workers.conftest import SPEC, running, states, wait_for
 from tests.workers.doubles import FakeEngine, make_shard, published, submit
@@ -99,7 +101,7 @@ def test_a_sample_that_fails_every_attempt_ends_alone_rejected(service: Service,
 def test_an_engine_that_is_out_counts_no_attempt_and_the_work_waits(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(tasks_module, "ENGINE_PAUSE_S", 0.0)
+    monkeypatch.setattr(tasks_module, "PAUSE_S", 0.0)
     submit(service, "birds", make_shard(tmp_path / "a.tar", 4))
     (chunk,) = service.ledger.claimable("chunk", 10)
 
@@ -116,6 +118,53 @@ def test_an_engine_that_is_out_counts_no_attempt_and_the_work_waits(
     tasks.close()
     assert states(service) == {"accepted"}
     assert service.ledger.list_rejects("birds")[0] == []
+
+
+@pytest.mark.parametrize("method", ["put_new", "put_file"])
+def test_a_full_disk_counts_no_attempt_and_the_work_goes_on_when_there_is_room(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(tasks_module, "PAUSE_S", 0.0)
+    shard = submit(service, "birds", make_shard(tmp_path / "a.tar", 4))
+    (chunk,) = service.ledger.claimable("chunk", 10)
+
+    def full(*_: object, **__: object) -> None:
+        raise StorageFullError("The disk is full.")
+
+    tasks = Tasks(service, FakeEngine().load, measure_here)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, method, full)
+        for _ in range(5):
+            tasks.run("chunk", chunk)
+            tasks.run("finalise", shard.id)
+        assert states(service) == {"captioning"}
+    tasks.run("chunk", chunk)
+    tasks.run("finalise", shard.id)
+    tasks.close()
+    assert states(service) == {"accepted"}
+    assert service.ledger.list_rejects("birds")[0] == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_lost_source_is_quarantined_and_mended_by_sending_it_again(
+    service: Service, tmp_path: Path, damage: str
+) -> None:
+    path = make_shard(tmp_path / "a.tar", 8)
+    shard = submit(service, "birds", path)
+    assert shard.sha256 is not None
+    key = source_key(shard.sha256)
+    if damage == "gone":
+        service.store.delete(key)
+    else:
+        service.store.put_bytes(key, service.store.read_bytes(key)[:2048])
+    engine = FakeEngine()
+    finish(service, engine)
+    assert service.ledger.get_shard_by_id(shard.id).code == "not_stored"
+    submit(service, "birds", path)
+    finish(service, engine)
+    assert states(service) == {"accepted"}
+    assert service.ledger.list_rejects("birds")[0] == []
+    assert service.ledger.audit("birds").ok
 
 
 def test_a_broken_accelerator_ends_the_process_and_is_an_attempt(service: Service, tmp_path: Path) -> None:
