@@ -60,6 +60,8 @@ def configure(level: str = "INFO", json_lines: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for talkative in ("alembic", "httpx", "httpcore"):
+        logging.getLogger(talkative).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
 def get_logger(name: str) -> Any:
