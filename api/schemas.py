@@ -159,7 +159,7 @@ class ShardOut(_Out):
     findings: list[str] = Field(description="What the gates found, for a shard that is held.", examples=[[]])
     release_reason: str | None = Field(description="Why a held shard was let through by hand.")
     code: str | None = Field(description="Why it is quarantined: the error's code.")
-    sentence: str | None = Field(description="Why it is quarantined, in words.")
+    sentence: str | None = Field(description="Why it is quarantined, or what keeps its work from going on, in words.")
     created_at: float = Field(description="Epoch seconds.", examples=[1795176000.0])
     changed_at: float = Field(description="Epoch seconds.", examples=[1795176060.0])
 
@@ -257,6 +257,10 @@ class ProgressOut(BaseModel):
     pending_quarantined: int = Field(description="The part of `pending` that nobody works on.", examples=[0])
     flagged: int = Field(examples=[9])
     unfinished_shards: int = Field(description="Shards on which something is still to happen by itself.", examples=[1])
+    trouble: str | None = Field(
+        description="What keeps a shard's work from going on, when something does.",
+        examples=["The endpoint http://host:8001 failed 6 times; last: connection refused"],
+    )
     images_per_s: float = Field(description="Over the last minute.", examples=[12.5])
     eta_s: float | None = Field(
         description="Seconds to the end at this rate; null while nothing moves.", examples=[14.1]

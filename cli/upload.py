@@ -286,10 +286,14 @@ def follow(client: Client, dataset: str, every_s: float = 1.0) -> None:
     """Shows the captioning until no shard of the data set has work left."""
     from cli.console import Meter
 
+    trouble = None
     with Meter("images") as meter:
         line = meter.line(f"captioning {dataset}", 0)
         while True:
             progress = client.progress(dataset)
+            if progress.get("trouble") != trouble:
+                trouble = progress.get("trouble")
+                meter.say(f"waiting: {trouble}" if trouble else "going on")
             line.set(progress["captioned"] + progress["rejected"], progress["samples"])
             if unfinished(progress) == 0:
                 break

@@ -67,14 +67,22 @@ class Chunks(Base):
 
         return self._db.write(work)
 
-    def release(self, claim: ChunkClaim) -> None:
-        """Gives a chunk back untouched (the worker stops, the engine is out): not an attempt. Raises LeaseLostError."""
+    def release(self, claim: ChunkClaim, trouble: tuple[str, str] | None = None) -> None:
+        """Gives a chunk back untouched (the worker stops, the engine is out): not an attempt. Raises LeaseLostError.
+
+        `trouble`: code and sentence of what kept the work from being done; they stand on the shard until a chunk of it
+        is committed, so that whoever waits learns why.
+        """
 
         def work(connection: Connection) -> None:
+            get_shard_row(connection, claim.shard_id, lock=True)
             row = get_chunk_row(connection, claim.chunk_id, lock=True)
             check_chunk_lease(row, claim)
-            end_attempt(connection, row.id, row.token, "released")
+            end_attempt(connection, row.id, row.token, "released", clean(trouble[1]) if trouble else None)
             move_chunk(connection, row.id, "pending", only=("leased",), attempts=row.attempts - 1)
+            if trouble is not None:
+                told = {"code": clean(trouble[0], 64), "sentence": clean(trouble[1])}
+                connection.execute(update(shards).where(shards.c.id == row.shard_id).values(**told))
 
         self._db.write(work)
 
@@ -194,6 +202,8 @@ def _finish(connection: Connection, row: Row[Any], result: dict[str, Any], new: 
             rejected=shards.c.rejected + len(new),
             flagged=shards.c.flagged + result["flagged"],
             chunks_open=shards.c.chunks_open - 1,
+            code=None,
+            sentence=None,
         )
         .returning(shards.c.chunks_open)
     ).scalar_one()

@@ -28,7 +28,8 @@ class Progress(Base):
 
         Keys: shards {state: n}, chunks {pending, leased, done, withdrawn: n}, units, captioned, rejected, flagged,
         pending, pending_quarantined (the part of `pending` that nobody works on), images_per_s (last minute), eta_s
-        (None without speed), unfinished_shards. Raises NoSuchDatasetError.
+        (None without speed), unfinished_shards, trouble (a sentence on what keeps a shard from going on, or None).
+        Raises NoSuchDatasetError.
         """
         with self._db.snapshot() as connection:
             dataset_id = get_dataset_row(connection, dataset).id
@@ -36,6 +37,7 @@ class Progress(Base):
             leased_now = (chunks.c.state == "leased") & (chunks.c.dataset_id == dataset_id)
             leased = int(connection.scalar(select(func.count()).select_from(chunks).where(leased_now)) or 0)
             images_per_s = _speed(connection, dataset_id)
+            trouble = _trouble(connection, dataset_id)
         total = {name: sum(getattr(row, name) for row in rows) for name in _SUMS}
         apart = [row for row in rows if row.state == "quarantined"]
         withdrawn = sum(row.chunks_open for row in apart)
@@ -55,6 +57,7 @@ class Progress(Base):
             "images_per_s": round(images_per_s, 3),
             "eta_s": round((pending - idle) / images_per_s, 1) if images_per_s > 0 else None,
             "unfinished_shards": sum(row.shards for row in rows if row.state not in states.SETTLED),
+            "trouble": trouble,
         }
 
 
@@ -62,6 +65,12 @@ def _by_state(connection: Connection, dataset_id: int) -> list[Row[Any]]:
     sums = [func.sum(shards.c[name]).label(name) for name in _SUMS]
     statement = select(shards.c.state, func.count().label("shards"), *sums).where(shards.c.dataset_id == dataset_id)
     return list(connection.execute(statement.group_by(shards.c.state).order_by(shards.c.state)))
+
+
+def _trouble(connection: Connection, dataset_id: int) -> str | None:
+    """The sentence of a shard whose work was given back for a reason."""
+    waiting = (shards.c.dataset_id == dataset_id) & (shards.c.state == "captioning") & shards.c.sentence.is_not(None)
+    return connection.scalar(select(shards.c.sentence).where(waiting).order_by(shards.c.id).limit(1))
 
 
 def _speed(connection: Connection, dataset_id: int) -> float:

@@ -55,7 +55,7 @@ class Shard:
     passed: bool | None  # the gates' answer, None before it
     findings: list[str]  # what the gates found
     release_reason: str | None  # why a held shard was let through by hand
-    code: str | None  # why it is quarantined: an error's code and sentence
+    code: str | None  # why it is quarantined, or what keeps its work from going on: an error's code and sentence
     sentence: str | None
     created_at: float
     changed_at: float

@@ -168,7 +168,7 @@ class Tasks:
     def _give_back(self, claim: ChunkClaim, error: DensifyError) -> None:
         """The engine cannot be asked, or the disk takes nothing: no sample's fault, no attempt. Others may do it."""
         log.error("chunk_given_back", chunk=claim.chunk_id, shard=claim.shard, code=error.code, error=error.sentence)
-        self._ledger.release(claim)
+        self._ledger.release(claim, (error.code, error.sentence))
         self.stopping.wait(PAUSE_S)
 
     def _read_index(self, sha256: str) -> ShardIndex:

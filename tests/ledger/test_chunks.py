@@ -193,3 +193,17 @@ def test_an_expired_attempt_counts_like_a_failed_one(ledger: Ledger) -> None:
     assert ledger.expire_leases(3).poisoned == 1
     assert [attempt.outcome for attempt in ledger.attempts(chunk_id)] == ["failed", "expired", "expired"]
     assert proven(ledger)
+
+
+def test_what_kept_a_chunk_from_being_done_is_told_until_one_is(ledger: Ledger) -> None:
+    shard = add(ledger, units=4, chunk=2)
+    first, second = ledger.claimable("chunk")
+    ledger.release(claim(ledger, first), ("engine_out", "The endpoint is down."))
+    told = ledger.get_shard_by_id(shard.id)
+    assert (told.state, told.code, told.sentence) == ("captioning", "engine_out", "The endpoint is down.")
+    assert ledger.progress(shard.dataset)["trouble"] == "The endpoint is down."
+    assert [attempt.error for attempt in ledger.attempts(first)] == ["The endpoint is down."]
+    commit(ledger, claim(ledger, second))
+    assert ledger.get_shard_by_id(shard.id).sentence is None
+    assert ledger.progress(shard.dataset)["trouble"] is None
+    assert proven(ledger)

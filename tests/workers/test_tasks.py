@@ -113,10 +113,12 @@ def test_an_engine_that_is_out_counts_no_attempt_and_the_work_waits(
     for _ in range(5):
         tasks.run("chunk", chunk)
     assert service.ledger.claimable("chunk", 10) == [chunk]
+    assert service.ledger.progress("birds")["trouble"] == str(error)
     engine.before = lambda _: None
     tasks.run("chunk", chunk)
     tasks.close()
     assert states(service) == {"accepted"}
+    assert service.ledger.progress("birds")["trouble"] is None
     assert service.ledger.list_rejects("birds")[0] == []
 
 
