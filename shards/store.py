@@ -6,6 +6,7 @@ layout of keys is in docs/formats.md. Leaves out: what the files mean. Serves in
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -29,6 +30,8 @@ __all__ = ["Store", "captioned_key", "chunk_folder", "chunk_key", "handoff_key",
 #: Folder of a local store that holds unfinished files; `list` never shows it.
 STAGING = "tmp"
 _COPY_BYTES = 1 << 20
+#: What file systems without hard links answer (some network and FAT ones).
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _READ_AHEAD_BYTES = 4 << 20
 
 
@@ -279,7 +282,13 @@ def _link_new(path: Path, data: bytes) -> None:
     try:
         write_atomic(part, data)
         with storage_errors(str(path)):
-            path.hardlink_to(part)
+            try:
+                path.hardlink_to(part)
+            except OSError as error:
+                if error.errno not in _NO_LINKS or path.exists():
+                    raise
+                # Two writers may both come here; what they write under one key is the same work.
+                part.replace(path)
             fsync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)

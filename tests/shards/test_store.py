@@ -206,3 +206,14 @@ def test_keys_are_laid_out_as_documented() -> None:
     stem = f"captioned/01/{SHA}/{edition}/{SHA[:16]}-{edition}"
     assert captioned_key(SHA, edition, ".nouns.parquet") == f"{stem}.nouns.parquet"
     assert handoff_key("set", "d" * 64) == f"handoffs/set-{'d' * 16}.json"
+
+
+def test_a_file_system_without_hard_links_publishes_once_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: Path, _target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    store = open_store(str(tmp_path))
+    assert store.put_new("chunks/a", b"first") == b"first"
+    assert store.put_new("chunks/a", b"second") == b"first"
+    assert list(store.list()) == ["chunks/a"]
