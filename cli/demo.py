@@ -23,13 +23,22 @@ if TYPE_CHECKING:
 
 #: A folder with this file in it was made by the demo, and may be replaced by it.
 MARK = ".densify-demo"
-DATASET = "shop"
-PICTURES_PER_SHARD = 16
+DATASET = "scenes"
+IMAGES_PER_SHARD = 16
+#: Pictures in a shard that is written for its own sake.
+LONE_SHARD_IMAGES = 1000
 READY_S = 60.0
 
 
 def demo(
-    pictures: Annotated[int, typer.Option("--pictures", min=1, max=100_000, help="How many pictures to draw.")] = 48,
+    images: Annotated[int, typer.Option("--images", min=1, max=10_000_000, help="How many pictures to draw.")] = 48,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other pictures.")] = 0,
+    shards: Annotated[
+        Path | None, typer.Option("--shards", help="Only draw: write the pictures as shards into this folder, and end.")
+    ] = None,
+    per_shard: Annotated[
+        int, typer.Option("--per-shard", min=0, help="Pictures in a shard; without it 1000 with --shards, else 16.")
+    ] = 0,
     folder: Annotated[
         Path, typer.Option("--folder", help="Where everything goes; a folder that the demo made before is replaced.")
     ] = Path("demo"),
@@ -43,11 +52,15 @@ def demo(
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     configure("WARNING")
+    if shards is not None:
+        files = write_shards(shards, images, per_shard or LONE_SHARD_IMAGES, seed)
+        print(f"{images} pictures in {len(files)} shards: {files[0]}" + (f" … {files[-1]}" if len(files) > 1 else ""))
+        return
     make_room(folder)
 
-    step(1, f"{pictures} pictures with the alt text of a bad shop, packed as WebDataset shards")
-    shards = write_shards(folder / "shards", pictures, PICTURES_PER_SHARD)
-    print("  " + ", ".join(str(shard) for shard in shards))
+    step(1, f"{images} pictures of the demo world with old text as bad as the web's, packed as WebDataset shards")
+    files = write_shards(folder / "shards", images, per_shard or IMAGES_PER_SHARD, seed)
+    print("  " + ", ".join(str(file) for file in files))
 
     step(2, "a small LLaVA, built here")
     model = build_model(folder / "model")
@@ -56,7 +69,7 @@ def demo(
     step(3, "the service, embedded: API and one worker in this process, SQLite and a folder")
     with service(demo_settings(folder, model)) as client:
         print(f"  {client.url}")
-        manifest = the_main_job(client, shards, folder)
+        manifest = the_main_job(client, files, folder)
 
     step(7, "proof, from the files alone")
     report = verify_path(manifest)

@@ -66,14 +66,14 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def shard_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three shards of the demo's pictures, six samples each; the last one has a sample that is no image."""
-    from cli.pictures import draw_pictures
+    from scenes.dataset import samples as draw
     from shards.writer import write_shard
 
     folder = tmp_path_factory.mktemp("shards")
-    pictures = list(draw_pictures(18, seed=1))
+    pictures = list(draw(18, seed=1))
     files = []
     for number in range(3):
-        samples = [(each.key, each.members()) for each in pictures[6 * number : 6 * number + 6]]
+        samples = pictures[6 * number : 6 * number + 6]
         if number == 2:
             samples[3][1]["jpg"] = b"<html>not found</html>"
         file = folder / f"shop-{number:03d}.tar"

@@ -32,7 +32,7 @@ def test_local_shards_are_captioned_proven_and_readable(
     assert proof.exit_code == 0
     assert "proven: 12 samples in = 11 captioned + 1 rejected" in proof.stdout
     samples = read_webdataset([Path(shards[0]["tar"])])
-    assert [sample["__key__"] for sample in samples] == [f"{number:06d}" for number in range(6)]
+    assert [sample["__key__"] for sample in samples] == [f"scene-{number:08d}" for number in range(6)]
     assert all(sample["txt"] for sample in samples)
 
     before = {file.name: file.read_bytes() for file in out.iterdir() if file.is_file()}

@@ -39,7 +39,7 @@ def test_a_hand_off_is_fetched_and_proven(densify: Densify, shop: str, tmp_path:
     for source in read_webdataset(shard_files):
         if source["__key__"] in read:
             assert read[source["__key__"]]["jpg"] == source["jpg"]
-            assert json.loads(read[source["__key__"]]["json"])["sku"] == json.loads(source["json"])["sku"]
+            assert json.loads(read[source["__key__"]]["json"])["scene"] == json.loads(source["json"])["scene"]
     assert len(read) == 17
 
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*.tar")}
