@@ -1,7 +1,7 @@
 """Counting nouns in a process of its own.
 
-It was meant to keep the tagger's Python from taking turns with the decoding loop's. No gain was measured on two cores
-(benchmarks/RESULTS.md), and none was looked for beside a GPU: if there is none there either, `measure_here` can serve alone.
+It was meant to keep the tagger's Python from taking turns with the decoding loop's. No gain was measured on two
+cores (benchmarks/RESULTS.md), and none was looked for beside a GPU: without one, `measure_here` can serve alone.
 """
 
 from __future__ import annotations
