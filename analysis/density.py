@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from analysis.counts import NounCounts, Totals, check_same, measure, read_header, totals_of
-from analysis.nouns import NounPipeline
+from analysis.counts import NounCounts, Totals, check_same, read_header, totals_of
 from core.errors import InputError, NothingToReadError
 
 #: Occurrences from which a distinct noun is valid (PixArt-alpha, section 2.4).
@@ -84,13 +83,6 @@ def table_from_counts(counts: NounCounts, *, min_count: int = MIN_COUNT, names: 
         sum(count > min_count for count in seen),
     )
     return _table(counts.totals, figures, min_count, (counts.noun_pipeline, counts.folding), names)
-
-
-def table_from_texts(
-    captions: Iterable[tuple[str, str]], pipeline: NounPipeline, *, min_count: int = MIN_COUNT, names: bool = True
-) -> Table:
-    """The table of (key, caption) pairs."""
-    return table_from_counts(measure(captions, pipeline)[0], min_count=min_count, names=names)
 
 
 def table_from_files(files: Sequence[Path | bytes], *, min_count: int = MIN_COUNT, names: bool = True) -> Table:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from core.errors import BadFieldError, NotReadyError
 from ledger.base import NO_LEASE, Base, break_lease, get_dataset_row, get_shard_row, move_shard
 from ledger.clock import now
 from ledger.models import corrections, shards
-from ledger.records import Correction
 from ledger.shards import find_shard
 from ledger.states import EDITED
-from ledger.texts import check_storable, clamp, clean, decode_cursor, page, storable
+from ledger.texts import check_storable, clean, storable
 
 #: Longest corrected caption, in characters.
 MOST_CAPTION = 100_000
@@ -49,23 +46,10 @@ class Corrections(Base):
 
         return self._db.write(work)
 
-    def list_corrections(
-        self, dataset: str, cursor: str | None = None, limit: int = 100
-    ) -> tuple[list[Correction], str | None]:
-        """A page of all versions, oldest first, and the next cursor. Raises NoSuchDatasetError, BadCursorError."""
-        limit = clamp(limit)
-        statement = _select().order_by(corrections.c.id).limit(limit + 1)
-        if position := decode_cursor(cursor, int):
-            statement = statement.where(corrections.c.id > position[0])
-        with self._db.read() as connection:
-            dataset_id = get_dataset_row(connection, dataset).id
-            rows = list(connection.execute(statement.where(shards.c.dataset_id == dataset_id)))
-        shown, following = page(rows, limit, lambda row: [row.id])
-        return [_record(row) for row in shown], following
-
     def corrections_for(self, shard_id: str) -> dict[str, tuple[int, str]]:
         """{key: (version, text)}: the newest correction of every corrected sample of a shard."""
-        statement = _select().where(corrections.c.shard_id == clean(shard_id)).order_by(corrections.c.version)
+        columns = select(corrections.c.key, corrections.c.version, corrections.c.text)
+        statement = columns.where(corrections.c.shard_id == clean(shard_id)).order_by(corrections.c.version)
         with self._db.read() as connection:
             return {row.key: (row.version, row.text) for row in connection.execute(statement)}
 
@@ -76,11 +60,3 @@ def _insert(connection: Connection, shard_id: str, key: str, text: str, author: 
     values = {"shard_id": shard_id, "key": key, "version": version, "text": text, "author": author}
     connection.execute(corrections.insert().values(created_at=now(), **values))
     return version
-
-
-def _select() -> Select[Any]:
-    return select(corrections, shards.c.name.label("shard")).join(shards, shards.c.id == corrections.c.shard_id)
-
-
-def _record(row: Row[Any]) -> Correction:
-    return Correction(row.shard_id, row.shard, row.key, row.version, row.text, row.author, row.created_at)

@@ -165,19 +165,6 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
-    """A person's caption for one sample. Version 1 is the first; the newest one counts."""
-
-    shard_id: str
-    shard: str  # its name
-    key: str
-    version: int
-    text: str
-    author: str
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True)
 class Handoff:
     """An immutable hand-off manifest in the store, and what it sums up."""
 

@@ -31,11 +31,11 @@ class Remotes(Base):
 
         def work(connection: Connection) -> Shard:
             dataset_id = get_dataset_row(connection, dataset).id
-            if (folded := shard_by_url(connection, dataset_id, url)) is not None:
-                return read_shard(connection, folded)
-            identity = shard_id(dataset_id, f"url:{url}")
+            folded = shard_by_url(connection, dataset_id, url)
+            identity = folded or shard_id(dataset_id, f"url:{url}")
             values = {"id": identity, "dataset_id": dataset_id, "url": url, "state": "uploading"}
-            if insert_shard(connection, values, name, hashlib.sha256(url.encode()).hexdigest()) is None:
+            digest = hashlib.sha256(url.encode()).hexdigest()
+            if folded or insert_shard(connection, values, name, digest) is None:
                 row = get_shard_row(connection, identity, lock=True)
                 if row.state == "quarantined":
                     bring_back(connection, row)

@@ -85,15 +85,6 @@ class Shards(Base):
 
         return self._db.write(work)
 
-    def reinstate(self, shard_id: str) -> Shard:
-        """Takes a shard out of quarantine, to where it was. Raises IllegalTransitionError, NoSuchShardError."""
-
-        def work(connection: Connection) -> Shard:
-            bring_back(connection, get_shard_row(connection, shard_id, lock=True))
-            return read_shard(connection, shard_id)
-
-        return self._db.write(work)
-
     def get_shard(self, dataset: str, name: str) -> Shard:
         """By name, also one given to bytes already there. Raises NoSuchDatasetError, NoSuchShardError."""
         with self._db.read() as connection:

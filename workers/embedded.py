@@ -13,7 +13,6 @@ from core.errors import EXIT_FATAL
 from core.logs import get_logger
 from workers.engines import EngineLoader
 from workers.hints import LocalHints
-from workers.nouns import Measure
 from workers.service import Service
 from workers.tasks import FatalFault, Tasks
 
@@ -23,11 +22,11 @@ log = get_logger(__name__)
 class EmbeddedWorkers:
     """Starts the sweeper and the task threads; `stop` gives unfinished chunks back and waits for the threads."""
 
-    def __init__(self, service: Service, load: EngineLoader = load_engine, measure: Measure | None = None) -> None:
+    def __init__(self, service: Service, load: EngineLoader = load_engine) -> None:
         assert isinstance(service.hints, LocalHints), "the embedded worker reads hints of its own process"
         self._hints = service.hints
         self._service = service
-        self.tasks = Tasks(service, load, measure)
+        self.tasks = Tasks(service, load)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:

@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.counts import write_samples
+from analysis.counts import measure, write_samples
 from analysis.density import Table, table_from_counts
 from analysis.gates import Gates, check
+from analysis.nouns import load_pipeline
 from core.errors import NotStoredError
 from core.logs import get_logger
 from core.spec import CaptionSpec
@@ -24,7 +25,6 @@ from shards.index import ShardIndex
 from shards.manifest import CaptionedManifest
 from shards.records import Record, final_caption, read_metadata, read_records
 from shards.store import Store
-from workers.nouns import Measure
 from workers.service import Service
 
 log = get_logger(__name__)
@@ -50,11 +50,7 @@ class Edition:
 
 
 def finalise_shard(
-    service: Service,
-    claim: ShardClaim,
-    index: Callable[[str], ShardIndex],
-    measure: Measure,
-    progress: Callable[[], None],
+    service: Service, claim: ShardClaim, index: Callable[[str], ShardIndex], progress: Callable[[], None]
 ) -> None:
     """Brings one shard from `captioning` to `accepted` or `held`, from whichever step it stands at.
 
@@ -68,8 +64,7 @@ def finalise_shard(
         return
     progress()
     corrections = _corrections(service, shard.id, collected.records)
-    source, spec = index(shard.sha256), claim.dataset.spec
-    edition = write_edition(service.store, source, collected, spec, shard.name, corrections, measure)
+    edition = write_edition(service.store, index(shard.sha256), collected, claim.dataset.spec, shard.name, corrections)
     progress()
     if shard.state == "captioning":
         manifest = edition.manifest
@@ -83,17 +78,11 @@ def finalise_shard(
 
 
 def write_edition(
-    store: Store,
-    index: ShardIndex,
-    shard: ShardRecords,
-    spec: CaptionSpec,
-    name: str,
-    corrections: Corrections,
-    measure: Measure,
+    store: Store, index: ShardIndex, shard: ShardRecords, spec: CaptionSpec, name: str, corrections: Corrections
 ) -> Edition:
     """Counts the nouns of the final captions and publishes the captioned shard with all files beside it."""
     captions = [(record.key, final_caption(record, corrections)) for record in shard.records if record.is_captioned]
-    counts, samples = measure(captions)
+    counts, samples = measure(captions, load_pipeline())
     table = table_from_counts(counts)
     manifest, key = build_captioned(
         store,

@@ -28,7 +28,6 @@ from shards.tar import TarLimits
 from workers.chunks import ChunkWork
 from workers.engines import EngineLoader
 from workers.finalise import ShardRecords, write_edition
-from workers.nouns import measure_here
 
 #: Where unfinished work lies inside OUT.
 WORK = ".densify"
@@ -100,7 +99,7 @@ def _caption_shard(
             done = stop
             progress(path, done, stored.units)
         shard = ShardRecords(records, engine.identity)
-        edition = write_edition(store, index, shard, spec, path.stem, {}, measure_here)
+        edition = write_edition(store, index, shard, spec, path.stem, {})
     return LocalResult(path, _hand_over(store, edition.manifest_key, out), edition.manifest)
 
 

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 
+from analysis.nouns import load_pipeline
 from captioner.engine import load_engine
 from core.errors import (
     DensifyError,
@@ -36,7 +37,6 @@ from workers.finalise import finalise_shard
 from workers.hints import Kind
 from workers.ingest import ingest_shard
 from workers.leases import Lease, LeaseKeeper
-from workers.nouns import Measure, NounCounter
 from workers.service import Service
 
 log = get_logger(__name__)
@@ -54,7 +54,7 @@ class FatalFault(Exception):
 class Tasks:
     """The tasks of one process, shared by its threads."""
 
-    def __init__(self, service: Service, load: EngineLoader = load_engine, measure: Measure | None = None) -> None:
+    def __init__(self, service: Service, load: EngineLoader = load_engine) -> None:
         self._service = service
         self._settings = service.settings
         self._ledger = service.ledger
@@ -63,27 +63,23 @@ class Tasks:
         self._engines = EngineHolder(service.settings, load)
         self._leases = LeaseKeeper(service.ledger, service.settings.lease_s, service.settings.stall_s)
         self._chunks = ChunkWork(service.store, service.settings)
-        self._counter = NounCounter()
-        self._measure = measure or self._counter.measure
         self._index = lru_cache(maxsize=8)(self._read_index)
 
     def warm_up(self) -> None:
-        """Loads the engine of the settings, if they name one, and the noun counter beside it.
+        """Loads the engine of the settings, if they name one, and the noun pipeline.
 
         Raises the EngineConfigError tree.
         """
-        if self._measure == self._counter.measure:
-            self._counter.start()
-        if self._settings.model:
+        if self._settings.has_model:
             with self._engines.engine(self._settings.default_spec()):
                 pass
+        load_pipeline()  # here, once: threads that finalise their first shards together would each load their own
 
     def close(self) -> None:
         """Stops the process's threads and frees the engine; chunks in hand were given back when `stopping` was set."""
         self.stopping.set()
         self._leases.stop()
         self._chunks.close()
-        self._counter.close()
         self._engines.close()
 
     def run(self, kind: Kind, identifier: str) -> None:
@@ -182,7 +178,7 @@ class Tasks:
             return
         with self._leases.keep(claim) as lease:
             try:
-                finalise_shard(self._service, claim, self._index, self._measure, lease.touch)
+                finalise_shard(self._service, claim, self._index, lease.touch)
             except LeaseLostError:
                 raise
             except Exception as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.counts import NounCounts, measure
-from analysis.density import Table, table_from_counts, table_from_files, table_from_texts
+from analysis.density import Table, table_from_counts, table_from_files
 from core.errors import InputError, NothingToReadError
 from tests.analysis.plain_nouns import PlainNouns
 
@@ -21,6 +21,10 @@ def table(**figures: object) -> Table:
         "noun_pipeline": "plain-1",
     }
     return Table(**(base | figures))  # type: ignore[arg-type]
+
+
+def counts_of(*texts: str) -> NounCounts:
+    return measure((("k", text) for text in texts), PlainNouns())[0]
 
 
 @pytest.mark.parametrize(
@@ -42,16 +46,15 @@ def test_the_papers_rows_follow_from_its_own_counts(
 
 
 def test_ten_occurrences_are_valid_and_more_than_ten_stand_beside() -> None:
-    texts = ["dog " * 9 + "cat " * 10 + "bird " * 11]
-    row = table_from_texts([("k", texts[0])], PlainNouns())
+    row = table_from_counts(counts_of("dog " * 9 + "cat " * 10 + "bird " * 11))
     assert (row.distinct_nouns, row.valid_nouns, row.valid_nouns_over, row.total_nouns) == (3, 2, 1, 30)
     assert (row.valid_share, row.valid_share_over) == (2 / 3, 1 / 3)
 
 
 def test_names_can_be_left_out() -> None:
-    captions = [("1", "Rome Rome dog"), ("2", "Rome")]
-    with_names = table_from_texts(captions, PlainNouns(), min_count=1)
-    without = table_from_texts(captions, PlainNouns(), min_count=1, names=False)
+    counts = counts_of("Rome Rome dog", "Rome")
+    with_names = table_from_counts(counts, min_count=1)
+    without = table_from_counts(counts, min_count=1, names=False)
     assert (with_names.distinct_nouns, with_names.total_nouns, with_names.images_without_noun) == (2, 4, 0)
     assert (without.distinct_nouns, without.total_nouns, without.images_without_noun) == (1, 1, 1)
 
@@ -63,7 +66,7 @@ def test_no_images_and_no_nouns_give_zeros_not_errors() -> None:
 
 
 def test_files_by_path_and_by_bytes_give_one_table(tmp_path: Path) -> None:
-    blobs = [measure([("k", text)], PlainNouns())[0].to_parquet() for text in ("dog cat", "dog Rome", "개 tree")]
+    blobs = [counts_of(text).to_parquet() for text in ("dog cat", "dog Rome", "개 tree")]
     folder = tmp_path / "odd [name] *"
     folder.mkdir()
     paths = [tmp_path / "0.nouns.parquet", folder / "1.nouns.parquet", tmp_path / "it's.nouns.parquet"]
@@ -76,7 +79,7 @@ def test_files_by_path_and_by_bytes_give_one_table(tmp_path: Path) -> None:
 
 
 def test_a_shard_named_twice_is_counted_twice(tmp_path: Path) -> None:
-    blob = measure([("k", "dog")], PlainNouns())[0].to_parquet()
+    blob = counts_of("dog").to_parquet()
     assert table_from_files([blob, blob]).total_nouns == 2
 
 
@@ -86,7 +89,7 @@ def test_without_files_there_is_no_table() -> None:
 
 
 def test_a_damaged_count_file_is_an_error_not_a_wrong_table(tmp_path: Path) -> None:
-    blob = bytearray(measure([("k", "dog cat tree " * 50)], PlainNouns())[0].to_parquet())
+    blob = bytearray(counts_of("dog cat tree " * 50).to_parquet())
     file = tmp_path / "x.nouns.parquet"
     file.write_bytes(blob[: len(blob) // 2])
     with pytest.raises(InputError):
@@ -94,7 +97,7 @@ def test_a_damaged_count_file_is_an_error_not_a_wrong_table(tmp_path: Path) -> N
 
 
 def test_a_table_survives_json_and_refuses_what_is_none() -> None:
-    row = table_from_texts([("k", "dog Rome cat")], PlainNouns())
+    row = table_from_counts(counts_of("dog Rome cat"))
     assert Table.from_dict(row.as_dict()) == row
     for wrong in ({}, {"images": "3"}, row.as_dict() | {"images": True}, row.as_dict() | {"words": 1.0}):
         with pytest.raises(ValueError, match="in the density table"):

@@ -40,6 +40,14 @@ def add(
     return shard
 
 
+def send_again(ledger: Ledger, shard: Shard) -> Shard:
+    """The bytes of a shard that the data set has, once more: the way out of quarantine."""
+    assert shard.sha256 is not None
+    there, created = ledger.add_shard("d", shard.name, shard.sha256, 1000, shard.units, [], 4)
+    assert not created
+    return there
+
+
 def claim(ledger: Ledger, chunk_id: str, worker: str = "w", lease_s: float = LONG_S) -> ChunkClaim:
     claimed = ledger.claim_chunk(chunk_id, worker, lease_s)
     assert claimed is not None

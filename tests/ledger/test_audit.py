@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 from core.errors import ConflictError, LedgerError, NotFoundError
 from ledger import ChunkClaim, Ledger, ShardClaim
 from ledger.models import attempts, chunks, rejects, results, shards
-from tests.ledger.helpers import GONE_S, LONG_S, SPEC, add, captioned, claim, commit, proven, reject, sha
+from tests.ledger.helpers import GONE_S, LONG_S, SPEC, add, captioned, claim, commit, proven, reject, send_again, sha
 
 DAMAGE = {
     "captioned": update(shards).values(captioned=shards.c.captioned - 1),
@@ -63,7 +63,7 @@ class Walk:
 
     def step(self) -> None:
         acts = [self.claim] * 6 + [self.commit] * 6 + [self.finalise] * 4 + [self.fail, self.release, self.sweep] * 2
-        rare = [self.add, self.remote, self.correct, self.reopen, self.quarantine, self.reinstate, self.hand_off]
+        rare = [self.add, self.remote, self.correct, self.reopen, self.quarantine, self.send_again, self.hand_off]
         with suppress(ConflictError, NotFoundError):  # what is refused must change nothing: the audit shows it
             self.random.choice(acts + rare)()
 
@@ -143,8 +143,10 @@ class Walk:
     def quarantine(self) -> None:
         self.ledger.quarantine(self.any_shard(), "x", "y")
 
-    def reinstate(self) -> None:
-        self.ledger.reinstate(self.any_shard())
+    def send_again(self) -> None:
+        shard = self.ledger.get_shard_by_id(self.any_shard())
+        if shard.sha256 is not None:
+            send_again(self.ledger, shard)
 
     def hand_off(self) -> None:
         ready, _ = self.ledger.list_shards("d", state="accepted")

@@ -48,7 +48,7 @@ def test_unknown_and_impossible_names_are_told_apart(ledger: Ledger) -> None:
         ledger.get_dataset("nothing")
     with pytest.raises(BadNameError):
         ledger.create_dataset("nul\x00", SPEC)
-    for call in (ledger.list_shards, ledger.list_rejects, ledger.list_handoffs, ledger.list_corrections):
+    for call in (ledger.list_shards, ledger.list_rejects, ledger.list_handoffs):
         with pytest.raises(NoSuchDatasetError):
             call("nothing")
     for count in (ledger.progress, ledger.audit):

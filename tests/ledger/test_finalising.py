@@ -135,7 +135,6 @@ ACTS: dict[str, tuple[set[str], Callable[[Ledger, str], Any]]] = {
     "claim_finalise": (set(states.FINALISABLE), lambda ledger, shard: claim_shard(ledger, shard)),
     "claim_ingest": ({"uploading"}, lambda ledger, shard: _not_none(ledger.claim_ingest(shard, "w", LONG_S))),
     "release_held": ({"held"}, lambda ledger, shard: ledger.release_held(shard, "why")),
-    "reinstate": ({"quarantined"}, lambda ledger, shard: ledger.reinstate(shard)),
     "correct": (
         {"captioning", *states.EDITED},
         lambda ledger, shard: ledger.correct("d", ledger.get_shard_by_id(shard).name, "k", "text", "me"),

@@ -87,6 +87,14 @@ def test_a_broken_shard_is_quarantined_and_asking_again_tries_again(ledger: Ledg
     assert ingest(ledger, shard.id).attempt == 1
 
 
+def test_a_url_whose_bytes_lie_in_a_quarantined_shard_brings_it_back(ledger: Ledger) -> None:
+    there = add(ledger, name="uploaded")
+    ledger.complete_ingest(ingest(ledger, remote(ledger).id), sha("uploaded"), 1000, 10, [], 4)
+    ledger.quarantine(there.id, "source_lost", "The bytes are gone.")
+    again = ledger.add_remote("d", "train-000", URL)
+    assert (again.id, again.state) == (there.id, "captioning")
+
+
 def test_a_url_that_fails_three_times_is_quarantined(ledger: Ledger) -> None:
     shard = remote(ledger)
     for _ in range(3):

@@ -10,14 +10,13 @@ from core.errors import (
     BadCursorError,
     BadNameError,
     CountMismatchError,
-    IllegalTransitionError,
     LeaseLostError,
     NoSuchDatasetError,
     NoSuchShardError,
 )
 from ledger import Ledger
 from ledger.storing import shard_id
-from tests.ledger.helpers import SPEC, add, caption_all, claim, commit, finalise, proven, ready, reject, sha
+from tests.ledger.helpers import SPEC, add, caption_all, claim, commit, finalise, proven, ready, reject, send_again, sha
 
 
 def test_a_new_shard_has_chunks_over_all_its_units(ledger: Ledger) -> None:
@@ -139,31 +138,24 @@ def test_quarantine_takes_a_shards_chunks_out_of_the_queue(ledger: Ledger) -> No
     assert proven(ledger)
 
 
-def test_a_reinstated_shard_does_only_what_was_not_done(ledger: Ledger) -> None:
+def test_a_quarantined_shard_that_is_sent_again_does_only_what_was_not_done(ledger: Ledger) -> None:
     shard = add(ledger, units=12)
     commit(ledger, claim(ledger, ledger.claimable("chunk")[0]))
     ledger.quarantine(shard.id, "x", "y")
-    there = ledger.reinstate(shard.id)
-    assert (there.state, there.code, there.captioned, there.chunks_open) == ("captioning", None, 4, 2)
-    with pytest.raises(IllegalTransitionError):
-        ledger.reinstate(shard.id)
+    there = send_again(ledger, shard)
+    assert (there.id, there.state, there.code, there.captioned, there.chunks_open) == (
+        shard.id, "captioning", None, 4, 2,
+    )  # fmt: skip
+    assert send_again(ledger, shard) == there
     caption_all(ledger)
     assert finalise(ledger, shard.id).state == "accepted"
     assert proven(ledger)
 
 
-def test_uploading_a_quarantined_shard_again_starts_it_again(ledger: Ledger) -> None:
-    shard = ready(ledger)
-    ledger.quarantine(shard.id, "x", "y")
-    again, created = ledger.add_shard("d", "shard", sha("shard"), 1000, 10, [], 4)
-    assert (again.id, again.state, created) == (shard.id, "captioning", False)
-    assert finalise(ledger, shard.id).state == "accepted"
-
-
 def test_an_accepted_shard_can_be_quarantined_and_come_back(ledger: Ledger) -> None:
     shard = finalise(ledger, ready(ledger).id)
     ledger.quarantine(shard.id, "x", "y")
-    ledger.reinstate(shard.id)
+    send_again(ledger, shard)
     assert finalise(ledger, shard.id, "e2").state == "accepted"
     with pytest.raises(NoSuchShardError):
         ledger.quarantine("nothing", "x", "y")

@@ -20,6 +20,7 @@ from tests.ledger.helpers import (
     proven,
     python,
     ready,
+    send_again,
 )
 
 HOLDER = """
@@ -85,7 +86,7 @@ def test_a_finaliser_that_dies_three_times_leaves_the_shard_quarantined(ledger: 
     assert (there.state, there.code) == ("quarantined", "finalise_failed")
     assert "3 times" in (there.sentence or "")
     assert ledger.claim_finalise(shard.id, "w", LONG_S) is None
-    assert ledger.reinstate(shard.id).state == "captioning"
+    assert send_again(ledger, there).state == "captioning"
     assert claim_shard(ledger, shard.id).attempt == 1
     assert proven(ledger)
 

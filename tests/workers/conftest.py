@@ -13,7 +13,6 @@ from core.settings import Settings
 from core.spec import CaptionSpec
 from tests.workers.doubles import FakeEngine
 from workers.embedded import EmbeddedWorkers
-from workers.nouns import measure_here
 from workers.service import Service
 
 SPEC = CaptionSpec(model="fake")
@@ -21,7 +20,8 @@ SPEC = CaptionSpec(model="fake")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=str(tmp_path / "data"), chunk_samples=4, lease_s=30.0, sweep_s=0.1)
+    # No model: engines are loaded for the data sets alone, none at the start.
+    return Settings(data=str(tmp_path / "data"), model="", chunk_samples=4, lease_s=30.0, sweep_s=0.1)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def service(settings: Settings) -> Iterator[Service]:
 @contextmanager
 def running(service: Service, engine: FakeEngine) -> Iterator[EmbeddedWorkers]:
     """Embedded workers around a double of an engine."""
-    workers = EmbeddedWorkers(service, engine.load, measure_here)
+    workers = EmbeddedWorkers(service, engine.load)
     workers.start()
     try:
         yield workers

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.nouns import load_pipeline
 from captioner.engine import CaptionRequest
 from core.errors import EngineConfigError, EngineError, EngineOutError, StorageFullError
 from core.settings import Settings
@@ -17,7 +18,6 @@ from shards.verify import verify_captioned
 from tests.workers.conftest import SPEC, running, states, wait_for
 from tests.workers.doubles import FakeEngine, make_shard, published, submit
 from workers import tasks as tasks_module
-from workers.nouns import measure_here
 from workers.service import Service
 from workers.tasks import FatalFault, Tasks
 
@@ -45,7 +45,7 @@ def test_a_shard_goes_from_upload_to_accepted_and_every_unit_is_accounted_for(se
 def test_a_hint_for_work_that_is_done_or_unknown_does_nothing(service: Service, tmp_path: Path) -> None:
     shard = submit(service, "birds", make_shard(tmp_path / "a.tar", 4))
     engine = FakeEngine()
-    tasks = Tasks(service, engine.load, measure_here)
+    tasks = Tasks(service, engine.load)
     (chunk,) = service.ledger.claimable("chunk", 10)
     for _ in range(3):
         tasks.run("chunk", chunk)
@@ -54,6 +54,19 @@ def test_a_hint_for_work_that_is_done_or_unknown_does_nothing(service: Service, 
     tasks.close()
     assert engine.seen == ["0000", "0001", "0002", "0003"]
     assert states(service) == {"accepted"}
+
+
+def test_the_noun_pipeline_is_loaded_before_the_first_shard_and_only_once(service: Service, tmp_path: Path) -> None:
+    load_pipeline.cache_clear()
+    submit(service, "birds", make_shard(tmp_path / "a.tar", 4))
+    tasks = Tasks(service, FakeEngine().load)
+    tasks.warm_up()
+    assert load_pipeline.cache_info().misses == 1
+    (chunk,) = service.ledger.claimable("chunk", 10)
+    tasks.run("chunk", chunk)
+    tasks.close()
+    assert states(service) == {"accepted"}
+    assert load_pipeline.cache_info().misses == 1
 
 
 def test_the_order_of_chunks_and_a_second_run_change_no_byte(settings: Settings, tmp_path: Path) -> None:
@@ -109,7 +122,7 @@ def test_an_engine_that_is_out_counts_no_attempt_and_the_work_waits(
         raise error
 
     engine = FakeEngine(before=out)
-    tasks = Tasks(service, engine.load, measure_here)
+    tasks = Tasks(service, engine.load)
     for _ in range(5):
         tasks.run("chunk", chunk)
     assert service.ledger.claimable("chunk", 10) == [chunk]
@@ -133,7 +146,7 @@ def test_a_full_disk_counts_no_attempt_and_the_work_goes_on_when_there_is_room(
     def full(*_: object, **__: object) -> None:
         raise StorageFullError("The disk is full.")
 
-    tasks = Tasks(service, FakeEngine().load, measure_here)
+    tasks = Tasks(service, FakeEngine().load)
     with monkeypatch.context() as patch:
         patch.setattr(Store, method, full)
         for _ in range(5):
@@ -176,7 +189,7 @@ def test_a_broken_accelerator_ends_the_process_and_is_an_attempt(service: Servic
     def poisoned(_request: CaptionRequest) -> None:
         raise EngineError("An illegal memory access.", fatal=True)
 
-    tasks = Tasks(service, FakeEngine(before=poisoned).load, measure_here)
+    tasks = Tasks(service, FakeEngine(before=poisoned).load)
     with pytest.raises(FatalFault):
         tasks.run("chunk", chunk)
     tasks.close()
@@ -212,12 +225,12 @@ def test_a_zombie_whose_lease_ran_out_cannot_commit(settings: Settings, tmp_path
             asleep.set()
             wake.wait(20)
 
-        zombie = Tasks(service, FakeEngine("fake:zombie", before=sleep).load, measure_here)
+        zombie = Tasks(service, FakeEngine("fake:zombie", before=sleep).load)
         thread = threading.Thread(target=zombie.run, args=("chunk", chunk))
         thread.start()
         assert asleep.wait(10)
         wait_for(lambda: service.ledger.expire_leases(3).retried == 1)
-        living = Tasks(service, FakeEngine("fake:living").load, measure_here)
+        living = Tasks(service, FakeEngine("fake:living").load)
         living.run("chunk", chunk)
         wake.set()
         thread.join()
@@ -232,7 +245,7 @@ def test_a_zombie_whose_lease_ran_out_cannot_commit(settings: Settings, tmp_path
 def test_records_that_are_damaged_or_gone_are_made_again(service: Service, tmp_path: Path) -> None:
     submit(service, "birds", make_shard(tmp_path / "a.tar", 8))
     engine = FakeEngine()
-    tasks = Tasks(service, engine.load, measure_here)
+    tasks = Tasks(service, engine.load)
     first, second = service.ledger.claimable("chunk", 10)
     tasks.run("chunk", first)
     (key,) = [key for key in service.store.list() if key.startswith("chunks/")]
