@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import shutil
 import statistics
 import tempfile
@@ -21,30 +20,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import numpy as np
-from PIL import Image
 from record import free_port, record, started, wait_until_ready
 
 from captioner.captions import Sample, caption_samples
 from captioner.engine import Engine, load_engine
-from captioner.small import build_small_llava
 from core.settings import Settings
+from core.spec import DEMO_MODEL
+from scenes.dataset import samples
 from shards.images import ImageLimits, decode_image
 from shards.writer import write_shard
 from tests.services import RedisServer
-
-TOKENS = 48
-
-
-def pictures(count: int, seed: int) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Pictures of 512x384 with some structure, as JPEG, each with a short text."""
-    random = np.random.default_rng(seed)
-    for number in range(count):
-        coarse = random.integers(0, 255, (12, 16, 3), dtype=np.uint8)
-        image = Image.fromarray(coarse).resize((512, 384), Image.Resampling.BICUBIC)
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=90)
-        yield f"{number:06d}", {"jpg": file.getvalue(), "txt": b"IMG_0001.JPG"}
 
 
 def bare_loop(engine: Engine, settings: Settings, shards: list[Path]) -> float:
@@ -78,14 +63,13 @@ def through_service(url: str, name: str, spec: dict[str, object], shards: list[P
 
 
 @contextlib.contextmanager
-def fleet(folder: Path, model: Path, embedded: bool) -> Iterator[str]:
+def fleet(folder: Path, model: str, embedded: bool) -> Iterator[str]:
     """A running service with one worker; yields its URL."""
     port = free_port()
     environment = {
         "DENSIFY_DATA": str(folder / "data"),
-        "DENSIFY_MODEL": str(model),
+        "DENSIFY_MODEL": model,
         "DENSIFY_CPU_THREADS": "1",
-        "DENSIFY_MAX_NEW_TOKENS": str(TOKENS),
         "DENSIFY_CHUNK_SAMPLES": "64",
         "DENSIFY_LOG_LEVEL": "WARNING",
     }
@@ -106,7 +90,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--images", type=int, default=256, help="images in a shard")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--model", type=Path, help="a LLaVA folder; without: a small one with random weights")
+    parser.add_argument("--model", default=DEMO_MODEL, help="name or folder of a LLaVA; without: the one that ships")
     parser.add_argument("--embedded", action="store_true", help="measure the embedded service instead of the fleet")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="densify-overhead-"))
@@ -117,22 +101,21 @@ def main() -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> None:
-    model = options.model or build_small_llava(folder / "model", hidden=320)
-    settings = Settings(model=str(model), cpu_threads=1, max_new_tokens=TOKENS)
+    settings = Settings(model=options.model, cpu_threads=1)
     engine = load_engine(settings.default_spec(), settings)
     spec = settings.default_spec().model_dump(mode="json")
     warm_up = [folder / "warm.tar"]
-    write_shard(warm_up[0], pictures(16, seed=0))
+    write_shard(warm_up[0], samples(64, seed=0))
     bare_loop(engine, settings, warm_up)
     bare, service = [], []
-    with fleet(folder, model, options.embedded) as url:
+    with fleet(folder, options.model, options.embedded) as url:
         through_service(url, "warm", spec, warm_up)
         for number in range(options.rounds):
             shards = []
             for shard in range(options.shards):
                 # Other pictures in each round: the service never does the same work twice.
                 path = folder / f"{number}-{shard}.tar"
-                write_shard(path, pictures(options.images, seed=1 + number * options.shards + shard))
+                write_shard(path, samples(options.images, seed=1 + number * options.shards + shard))
                 shards.append(path)
             bare.append(bare_loop(engine, settings, shards))
             service.append(through_service(url, f"round-{number}", spec, shards))
@@ -149,8 +132,8 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
             ("ratio, round by round", ", ".join(f"{b / a:.3f}" for a, b in zip(bare, service, strict=True))),
             ("ratio of the medians", f"{statistics.median(service) / statistics.median(bare):.3f}"),
         ],
-        f"Model: {options.model.name if options.model else 'small LLaVA with random weights'}, {TOKENS} tokens a "
-        "caption, float32, one thread for matrix products. The service's time includes upload and finalising.",
+        f"Model: {options.model}, pictures of the demo world, float32, one thread for matrix products. The service's "
+        "time includes upload and finalising.",
     )
 
 

@@ -16,11 +16,14 @@ from captioner.chat import VICUNA, Chat
 from captioner.processors import load_processor, quiet
 from captioner.source import ModelSource, find_model
 from core.errors import BadCheckpointError, EngineConfigError, MissingPackageError
+from core.logs import get_logger
 from core.settings import Settings
-from core.spec import CaptionSpec
+from core.spec import DEMO_MODEL, CaptionSpec
 
 if TYPE_CHECKING:
     import torch
+
+log = get_logger(__name__)
 
 #: Families that are supported and tested; others of transformers' image-text-to-text classes are refused.
 MODEL_TYPES = ("llava", "llava_next", "llava_onevision")
@@ -51,6 +54,8 @@ def load_model(spec: CaptionSpec, settings: Settings) -> Loaded:
     if settings.cpu_threads:
         torch.set_num_threads(settings.cpu_threads)
     source = find_model(spec.model, spec.revision)
+    if spec.model == DEMO_MODEL:
+        log.warning("this model knows the demo world's drawn scenes only; set DENSIFY_MODEL for other pictures")
     with quiet():
         if checkpoint.is_original(source.config()):
             return _load_original(source, device, options)

@@ -9,9 +9,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 CPU_BATCH = 8
+#: A CPU's batch for models of so few parameters: their time goes into single steps, which serve any number of rows.
+SMALL_MODEL, SMALL_MODEL_BATCH = 100_000_000, 32
 LARGEST_BATCH = 512
 #: Share of the free memory that batches may fill; the rest is for fragmentation and for other processes' growth.
 MEMORY_SHARE = 0.85
+
+
+def cpu_batch(parameters: int) -> int:
+    """How many pictures a model of so many parameters captions together on a CPU."""
+    return SMALL_MODEL_BATCH if parameters < SMALL_MODEL else CPU_BATCH
 
 
 def ladder() -> Iterator[int]:

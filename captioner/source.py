@@ -1,4 +1,4 @@
-"""Where a model's files are, and which ones they are: a local folder, or a snapshot in the hub's cache.
+"""Where a model's files are, and which ones they are: what ships, a local folder, or a snapshot in the hub's cache.
 
 Leaves out what is in the files. Serves transformers_engine.py and checkpoint.py.
 """
@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadCheckpointError, EngineConfigError, HubUnreachableError
+from core.spec import DEMO_MODEL
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 #: Files of a model folder that decide its captions; readme, pictures and the like do not.
 MODEL_SUFFIXES = frozenset({".json", ".safetensors", ".bin", ".model", ".jinja", ".txt", ".tiktoken"})
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
 _READ_BYTES = 8 << 20
+
+#: Models that are part of this package, by name.
+SHIPPED = {DEMO_MODEL: Path(__file__).parent / "demo" / "model"}
 
 _identities: dict[tuple[Any, ...], str] = {}
 
@@ -46,7 +50,9 @@ class ModelSource:
 
 
 def find_model(model: str, revision: str | None) -> ModelSource:
-    """Finds `model`: a folder, or a hub id. Raises EngineConfigError, HubUnreachableError."""
+    """Finds `model`: one that ships, a folder, or a hub id. Raises EngineConfigError, HubUnreachableError."""
+    if model in SHIPPED:
+        return ModelSource(model, SHIPPED[model], None)
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():

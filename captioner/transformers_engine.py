@@ -246,7 +246,7 @@ class TransformersEngine:
 
     def _probe(self, max_new_tokens: int) -> int:
         if self.model.device.type != "cuda":
-            return memory.CPU_BATCH
+            return memory.cpu_batch(self.model.num_parameters())
         numbers = self.model.dtype.itemsize
         per_token = memory.cache_bytes_per_token(self.model.config.get_text_config(), numbers)
         pinpoints = getattr(self.processor.image_processor, "image_grid_pinpoints", None) or [[512, 512]]

@@ -217,12 +217,18 @@ def _redis_setting(client: object, name: str) -> str | None:
 
 
 def check_model(settings: Settings) -> Iterator[Finding]:
+    from core.spec import DEMO_MODEL
+
     if settings.engine == "openai":
         yield from check_endpoint(settings)
         return
-    if not settings.model:
+    if not settings.has_model:
         advice = "Set DENSIFY_MODEL to a LLaVA-family hub id or folder, or give each data set a spec."
         yield Finding("warn", "model", "DENSIFY_MODEL is not set", advice)
+        return
+    if settings.model == DEMO_MODEL:
+        advice = "For pictures of your own set DENSIFY_MODEL to a LLaVA-family hub id or folder."
+        yield Finding("ok", "model", f"{DEMO_MODEL}, which ships: it knows drawn scenes of the demo world only", advice)
         return
     from pathlib import Path
 

@@ -83,7 +83,7 @@ def upload(
     files, urls = sort_arguments(shards)
     spec, gates = read_spec(spec_file, prompt, model), read_object(gates_file)
     with Client.from_settings(get_settings(), url) as client:
-        ensure_dataset(client, dataset, spec, gates)
+        warn_of_demo_model(ensure_dataset(client, dataset, spec, gates))
         locals_ = hash_all(files, jobs)
         outcome = send_all(client, dataset, locals_, jobs, force)
         if urls:
@@ -167,6 +167,18 @@ def ensure_dataset(
         except NoSuchDatasetError:
             pass
     return client.create_dataset(dataset, spec, gates)
+
+
+def warn_of_demo_model(dataset: dict[str, Any]) -> None:
+    """Says so where the model that ships would caption pictures of another world: it describes them wrongly."""
+    from cli.console import note
+    from core.spec import DEMO_MODEL
+
+    if dataset["spec"]["model"] == DEMO_MODEL:
+        note(
+            f"warning: {dataset['name']} is captioned by {DEMO_MODEL}, which knows the demo world's drawn scenes only. "
+            "For other pictures name a model: `densify upload NEW … --model llava-hf/llava-1.5-7b-hf`."
+        )
 
 
 def hash_all(files: list[Path], jobs: int) -> list[LocalShard]:

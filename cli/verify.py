@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.handoff import Handoff
     from shards.verify import Finding, VerifyReport
 
+COUNTS = ("samples_in", "captioned", "rejected")
 #: Findings that are printed; --json has them all.
 SHOWN = 20
 
@@ -33,6 +34,17 @@ class Report:
     @property
     def ok(self) -> bool:
         return not self.findings
+
+    def sum(self, name: str) -> int:
+        """One of COUNTS over all shards."""
+        return sum(shard.get(name, 0) for shard in self.shards)
+
+    def sentence(self) -> str:
+        """What was proven, or that it was not."""
+        if not self.ok:
+            return f"NOT proven: {len(self.findings)} findings"
+        samples, captioned, rejected = (self.sum(name) for name in COUNTS)
+        return f"proven: {samples} samples in = {captioned} captioned + {rejected} rejected"
 
     def add_findings(self, findings: list[Finding], unlisted: int = 0) -> None:
         self.findings += [asdict(finding) for finding in findings]
@@ -170,20 +182,15 @@ def show_report(report: Report) -> None:
     """One row per shard, the sum, and the findings."""
     from cli.console import print_table
 
-    counts = ("samples_in", "captioned", "rejected")
     rows = [
-        [shard["name"], *(str(shard.get(name, "-")) for name in counts), "ok" if shard["ok"] else "NOT OK"]
+        [shard["name"], *(str(shard.get(name, "-")) for name in COUNTS), "ok" if shard["ok"] else "NOT OK"]
         for shard in report.shards
     ]
-    sums = {name: sum(shard.get(name, 0) for shard in report.shards) for name in counts}
     if len(rows) > 1:
-        rows.append(["all", *(str(sums[name]) for name in counts), "ok" if report.ok else "NOT OK"])
+        rows.append(["all", *(str(report.sum(name)) for name in COUNTS), "ok" if report.ok else "NOT OK"])
     print_table(report.path, ["shard", "samples in", "captioned", "rejected", ""], rows, text=("shard",))
     for finding in report.findings[:SHOWN]:
         print(f"{finding['code']}: {finding['where']}: {finding['sentence']}")
     if len(report.findings) > SHOWN:
         print(f"… and {len(report.findings) - SHOWN} more; --json lists them all.")
-    if report.ok:
-        print(f"proven: {sums['samples_in']} samples in = {sums['captioned']} captioned + {sums['rejected']} rejected")
-    else:
-        print(f"NOT proven: {len(report.findings)} findings")
+    print(report.sentence())

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingError
-from core.spec import PIXART_PROMPT, CaptionSpec, Generation
+from core.spec import DEMO_MODEL, PIXART_PROMPT, CaptionSpec, Generation
 
 CommaList = Annotated[list[str], NoDecode]
 
@@ -33,7 +33,7 @@ class Settings(BaseSettings):
 
     # what captions
     engine: Literal["transformers", "openai"] = Field("transformers", description="Engine of data sets without a spec.")
-    model: str = Field("", description="Hub id or folder of the model, or its name at the endpoint.")
+    model: str = Field(DEMO_MODEL, description="Hub id or folder of the model, or its name at the endpoint.")
     revision: str = Field("", description="Hub revision of the model; empty: the default branch.")
     prompt: str = Field(PIXART_PROMPT, description="Prompt of data sets that bring no spec.")
     max_new_tokens: int = Field(300, ge=1, description="Longest caption, in tokens, of data sets that bring no spec.")
@@ -41,7 +41,9 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number type of the weights; auto: bfloat16 where the GPU has it, float32 on a CPU."
     )
-    batch_size: int = Field(0, ge=0, description="Images in one batch; 0: found by probing the memory (8 on a CPU).")
+    batch_size: int = Field(
+        0, ge=0, description="Images in one batch; 0: found by probing the memory (8 on a CPU, 32 of small models)."
+    )
     cpu_threads: int = Field(0, ge=0, description="Threads of the CPU's matrix products; 0: as many as torch takes.")
     endpoint: str = Field("", description="Base URL of the OpenAI-compatible endpoint, with its /v1.")
     endpoint_key: str = Field("", description="Key that is sent to the endpoint.")
@@ -96,9 +98,14 @@ class Settings(BaseSettings):
             return Path(self.data.removeprefix("file://"))
         return None if "://" in self.data else Path(self.data).absolute()
 
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is set that the engine can have: the one that ships is no endpoint's."""
+        return bool(self.model) and not (self.engine == "openai" and self.model == DEMO_MODEL)
+
     def default_spec(self) -> CaptionSpec:
         """The captioning spec of a data set that brings none. Raises SettingError without a model."""
-        if not self.model:
+        if not self.has_model:
             raise SettingError(
                 "No model is set.",
                 hint="Set DENSIFY_MODEL to a LLaVA-family hub id or folder, for example llava-hf/llava-1.5-7b-hf.",

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 #: The prompt of PixArt-alpha's automatic labelling (arXiv 2310.00426, section 2.4), word for word.
 PIXART_PROMPT = "Describe this image and its style in a very detailed manner"
 
+#: The name of the model that ships with Densify. It knows the drawn pictures of the demo world and nothing else.
+DEMO_MODEL = "densify-demo-1"
+
 
 def canonical_json(value: Any) -> bytes:
     """One byte string for one value: keys sorted, no spaces, UTF-8, no NaN."""

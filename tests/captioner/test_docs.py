@@ -32,7 +32,8 @@ def test_the_pages_numbers_are_the_codes() -> None:
         f"first {checks.REFUSAL_CHARACTERS} characters",
         f"{memory.MEMORY_SHARE:.0%} of the free memory".replace("%", " %"),
         f"after {CALM_BATCHES} batches",
-        f"On a CPU: {memory.CPU_BATCH}",
+        f"On a CPU: {memory.CPU_BATCH}, and {memory.SMALL_MODEL_BATCH} for models of fewer than "
+        f"{memory.SMALL_MODEL // 10**6} million",
     ):
         assert words in PAGE, words
 

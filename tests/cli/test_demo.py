@@ -1,30 +1,71 @@
-"""The demo: the whole way in one command, honest about its captions, repeatable, careful with folders."""
+"""The demo: the whole way in one command, with true captions, repeatable, careful with folders."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from analysis.density import Table
+from analysis.nouns import load_pipeline
 from cli import demo, pictures
+from cli.demo_report import Pair, Told, read_truths, write_report, write_strip, write_summary
 from core.errors import ConflictError
+from scenes.captions import dense
+from scenes.scorer import score
 from tests.cli.conftest import Densify, read_webdataset
 
 
-def test_the_demo_goes_the_whole_way_and_says_what_it_is(densify: Densify, tmp_path: Path) -> None:
+def test_the_demo_goes_the_whole_way_and_its_captions_are_true(densify: Densify, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    result = densify("demo", "--images", "20", "--folder", folder)
+    result = densify("demo", "--images", "72", "--per-shard", "36", "--folder", folder)
     assert result.exit_code == 0, result.stdout + result.stderr
-    assert "RANDOM weights" in result.stdout
-    assert "gibberish" in result.stdout
-    assert "baseline: old_text.jsonl" in result.stdout
-    assert "proven: 20 samples in = 20 captioned + 0 rejected" in result.stdout
+    for words in (
+        "baseline: old_text.jsonl",
+        "2 of 2 shards passed the gates",
+        "proven: 72 samples in = 72 captioned + 0 rejected",
+        f"Look at {folder}/report.html",
+    ):
+        assert words in result.stdout
     (manifest,) = (folder / "handoff" / "handoffs").glob("scenes-*.json")
     assert f"densify verify {manifest}" in result.stdout
     assert "Traceback" not in result.stderr
-    verified = densify("verify", manifest)
-    assert verified.exit_code == 0
+    assert "warning" not in result.stderr
+    truths = {key: scene for key, _, scene in read_truths(sorted((folder / "shards").iterdir()))}
+    captions = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
+    assert score((truths[line["key"]], line["caption"]) for line in captions).noun.f1.value > 0.8
+    assert densify("verify", manifest).exit_code == 0
+
+
+def test_the_report_shows_pictures_old_text_and_captions_and_needs_no_other_file(tmp_path: Path) -> None:
+    files = pictures.write_shards(tmp_path, images=30, per_shard=30, seed=3)
+    pairs = [
+        Pair(key, picture, scene, "IMG_1.jpg <script>alert(1)</script>", dense(scene) if row else "A dog.")
+        for row, (key, picture, scene) in enumerate(read_truths(files))
+    ]
+    scores = score((pair.scene, pair.caption) for pair in pairs)
+    table = Table(30, 90, 40, 5, 4, 10, "densify-en-1")
+    told = Told(pairs, table, table, scores, scores, "proven: 30 samples in", ["densify verify x"], "densify-demo-1", 3)
+    write_report(tmp_path / "report.html", told, load_pipeline())
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<img ") == 24
+    assert page.count("right word for word") == 23
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert set(re.findall(r'(?:src|href)="([^"]{5})', page)) == {"data:"}
+    assert f"<mark>{pairs[1].scene.things[0].noun}" in page
+    write_summary(tmp_path / "summary.md", told)
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.count("IMG\\_1.jpg \\<script\\>") == 5
+    assert f"| {dense(pairs[2].scene)} |" in summary
+    assert "| LLaVA captions | 30 | 5 | 40 | 12.5% | 90 | 3.00 |" in summary
+    write_strip(tmp_path / "pictures.jpg", pairs)
+    with Image.open(tmp_path / "pictures.jpg") as strip:
+        assert strip.height == 240
+        assert strip.width > 500
 
 
 def test_only_the_demos_own_folder_is_replaced(tmp_path: Path) -> None:

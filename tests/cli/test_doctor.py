@@ -18,14 +18,18 @@ def by_subject(findings: list[Any]) -> dict[str, Any]:
     return {finding.subject: finding for finding in findings}
 
 
-def test_a_machine_without_redis_and_model_is_told_what_to_do(
-    densify: Densify, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_without_redis_is_told_what_to_do(densify: Densify, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DENSIFY_BROKER", "redis://user:secret@127.0.0.1:9/0")
     result = densify("doctor")
     assert result.exit_code == 1
     assert "fail  Redis: redis://***@127.0.0.1:9/0 does not answer" in result.stdout
     assert "secret" not in result.stdout
+    assert "ok    model: densify-demo-1, which ships: it knows drawn scenes of the demo world only" in result.stdout
+
+
+def test_without_a_model_the_way_to_one_is_told(densify: Densify, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DENSIFY_MODEL", "")
+    result = densify("doctor", "--embedded")
     assert "warn  model: DENSIFY_MODEL is not set" in result.stdout
     assert "      → Set DENSIFY_MODEL" in result.stdout
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import SettingError
 from core.settings import Settings, get_settings
+from core.spec import DEMO_MODEL
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,16 @@ def test_an_object_store_needs_a_ledger_of_its_own() -> None:
         _ = Settings(data="s3://bucket/x").ledger_url
 
 
-def test_without_a_model_there_is_no_default_spec() -> None:
+def test_the_model_that_ships_captions_unless_another_is_named() -> None:
+    assert Settings().default_spec().model == DEMO_MODEL
+
+
+@pytest.mark.parametrize("wrong", [{"model": ""}, {"engine": "openai"}])
+def test_without_a_model_that_the_engine_can_have_there_is_no_default_spec(wrong: dict[str, str]) -> None:
+    assert not Settings.model_validate(wrong).has_model
     with pytest.raises(SettingError, match="No model"):
-        Settings().default_spec()
+        Settings.model_validate(wrong).default_spec()
+
+
+def test_the_default_prompt_is_the_papers() -> None:
     assert Settings(model="m").default_spec().prompt == "Describe this image and its style in a very detailed manner"
