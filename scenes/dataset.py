@@ -58,7 +58,7 @@ def sample(
     """Sample `index` of the set that `seed` names."""
     rng = np.random.default_rng((seed, index))
     scene = sample_scene(rng, things=things)
-    width, height = _size(rng, sides, aspects)
+    width, height = draw_size(rng, sides, aspects)
     text, kind = old_text(scene, rng)
     picture = render(scene, width, height, int(rng.integers(2**31)))
     truth: dict[str, Any] = {
@@ -80,7 +80,7 @@ def to_jpeg(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _size(rng: np.random.Generator, sides: tuple[int, int], aspects: tuple[float, float]) -> tuple[int, int]:
+def draw_size(rng: np.random.Generator, sides: tuple[int, int], aspects: tuple[float, float]) -> tuple[int, int]:
     """Width and height: the longer side evenly from `sides`, the aspect evenly by its logarithm from `aspects`."""
     longer = int(rng.integers(sides[0], sides[1] + 1))
     aspect = float(np.exp(rng.uniform(*np.log(aspects))))

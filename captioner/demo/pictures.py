@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scenes.boxes import layout
-from scenes.dataset import to_jpeg
+from scenes.dataset import ASPECTS, draw_size, to_jpeg
 from scenes.graph import MOST_THINGS, Scene, sample_scene
 from scenes.renderer import drawing_order, render
 
@@ -31,8 +31,6 @@ SIDE = 96
 PART = 5_000
 #: Most training pictures are small: they cost less, and what is learnt on them holds for large ones.
 _SMALL_SHARE, _SMALL_SIDES, _LARGE_SIDES = 0.8, (96, 192), (193, 512)
-_ASPECTS = (0.5, 2.0)
-_SHORTEST = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +113,4 @@ def _drawn(seed: int, start: int) -> Iterator[tuple[Scene, Image.Image, NDArray[
 
 
 def _size(rng: np.random.Generator) -> tuple[int, int]:
-    sides = _SMALL_SIDES if rng.random() < _SMALL_SHARE else _LARGE_SIDES
-    longer = int(rng.integers(sides[0], sides[1] + 1))
-    aspect = float(np.exp(rng.uniform(*np.log(_ASPECTS))))
-    shorter = max(_SHORTEST, round(longer * min(aspect, 1 / aspect)))
-    return (longer, shorter) if aspect >= 1 else (shorter, longer)
+    return draw_size(rng, _SMALL_SIDES if rng.random() < _SMALL_SHARE else _LARGE_SIDES, ASPECTS)

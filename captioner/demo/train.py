@@ -42,7 +42,6 @@ def main() -> None:
         return
     given.work.mkdir(parents=True, exist_ok=True)
     pictures.prepare(given.work, given.pictures, given.seed, given.processes)
-    given.work.joinpath("student").mkdir(exist_ok=True)
     first = [_start(given, stage) for stage in ("see", "write")]
     if any(process.wait() for process in first):
         sys.exit("A stage failed; its message is above. Start the command again to go on.")
