@@ -25,8 +25,8 @@ from scenes.vocabulary import COLOURS, NOUNS, ZONES, plural
 
 #: Tokens of a row: the picture, the caption with its prompt, and as many questions as fit.
 LENGTH = IMAGE_TOKENS + 104
-#: A question's answer is two tokens beside a caption's two dozen, and is weighted up.
-_ANSWER_WEIGHT = 3.0
+#: Weight of the word yes or no beside any other: it is one token, and a caption is two dozen.
+_VERDICT_WEIGHT = 6.0
 IGNORED = -100
 
 
@@ -34,10 +34,10 @@ IGNORED = -100
 class Lessons:
     """A batch of b rows of LENGTH tokens; `first` is where each row's picture begins.
 
-    pixels (b, 3, 96, 96) float; facts (b, patches, 8); ids, positions, targets, weights (b, LENGTH): `targets` holds
-    the token that follows, IGNORED where nothing is learnt; mask (b, 1, LENGTH, LENGTH), true where a token is seen;
-    pointed (b, LENGTH, 2): of a noun in a question the zone and the colour of the first such thing, or one more than
-    there are zones and colours where there is none; IGNORED everywhere else.
+    pixels (b, 3, SIDE, SIDE) float; facts (b, patches, 8); ids, positions, targets, weights (b, LENGTH): `targets`
+    holds the token that follows, IGNORED where nothing is learnt; mask (b, 1, LENGTH, LENGTH), true where a token is
+    seen; pointed (b, LENGTH, 2): of a noun in a question the zone and the colour of the first such thing, or one more
+    than there are zones and colours where there is none; IGNORED everywhere else.
     """
 
     pixels: torch.Tensor
@@ -58,8 +58,7 @@ class Lessons:
 @dataclass(frozen=True, slots=True)
 class Course:
     """Which rows a process reads: every picture once an epoch, in an order that the seed decides, half of them
-    mirrored. `rank` of `ranks` processes reads its own part of every batch of `batch` rows. From step `evidence_from`
-    on, answers to questions point at what they speak of; `verdict_weight` is that of the word yes or no itself."""
+    mirrored. `rank` of `ranks` processes reads its own part of every batch of `batch` rows."""
 
     pictures: Pictures
     tokenizer: Any
@@ -67,8 +66,6 @@ class Course:
     batch: int
     rank: int = 0
     ranks: int = 1
-    evidence_from: int | None = None
-    verdict_weight: float = _ANSWER_WEIGHT
 
     def steps(self, start: int, stop: int, *, words: bool = True, seen: bool = True) -> Iterator[Lessons]:
         """The batches of steps `start` to `stop`; without `words` no texts, without `seen` no pixels."""
@@ -76,16 +73,13 @@ class Course:
         for step in range(start, stop):
             places = range(step * self.batch + self.rank * each, step * self.batch + (self.rank + 1) * each)
             rng = np.random.default_rng((self.seed, step, self.rank))
-            evidence = self.evidence_from is not None and step >= self.evidence_from
-            yield self._batch([self._picture(place) for place in places], rng, evidence, words=words, seen=seen)
+            yield self._batch([self._picture(place) for place in places], rng, words=words, seen=seen)
 
     def _picture(self, place: int) -> int:
         epoch, at = divmod(place, len(self.pictures))
         return int(_order(self.seed, epoch, len(self.pictures))[at])
 
-    def _batch(
-        self, chosen: list[int], rng: np.random.Generator, evidence: bool, *, words: bool, seen: bool
-    ) -> Lessons:
+    def _batch(self, chosen: list[int], rng: np.random.Generator, *, words: bool, seen: bool) -> Lessons:
         mirrored = rng.random(len(chosen)) < 0.5
         scenes = [self.pictures.scenes[i] for i in chosen]
         boxes, order = self.pictures.boxes[chosen], self.pictures.order[chosen]
@@ -95,7 +89,7 @@ class Course:
             facts[row] = _mirror_zones(facts[row, :, ::-1])
             pixels[row] = pixels[row, :, ::-1]
         scenes = [mirror(scene) if flip else scene for scene, flip in zip(scenes, mirrored, strict=True)]
-        rows = self._rows(scenes, rng, evidence) if words else [np.zeros((4, 1), np.float32)] * len(scenes)
+        rows = self._rows(scenes, rng) if words else [np.zeros((4, 1), np.float32)] * len(scenes)
         table = np.stack(rows)
         ids, segments, weights = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 3]
         return Lessons(
@@ -131,10 +125,10 @@ class Course:
     def _prefix(self) -> list[int]:
         return list(self.tokenizer("USER: ").input_ids)
 
-    def _rows(self, scenes: list[Scene], rng: np.random.Generator, evidence: bool) -> list[NDArray[np.float32]]:
-        return [self._row(exchanges) for exchanges in _exchanges(scenes, rng, self.tokenizer, evidence)]
+    def _rows(self, scenes: list[Scene], rng: np.random.Generator) -> list[NDArray[np.float32]]:
+        return [self._row(exchanges) for exchanges in _exchanges(scenes, rng, self.tokenizer)]
 
-    def _row(self, exchanges: list[tuple[list[int], list[int], float]]) -> NDArray[np.float32]:
+    def _row(self, exchanges: list[Exchange]) -> NDArray[np.float32]:
         """-> (4, LENGTH): ids, segments (0 the picture's, -1 padding), positions, weights of answers."""
         image = self.tokenizer.convert_tokens_to_ids("<image>")
         shared = self._prefix() + [image] * IMAGE_TOKENS
@@ -142,48 +136,43 @@ class Course:
         row[0], row[1] = self.tokenizer.pad_token_id, -1
         end = len(shared)
         row[0, :end], row[1, :end], row[2, :end] = shared, 0, np.arange(end)
-        for number, (prompt, answer, weight) in enumerate(exchanges, start=1):
+        for number, (prompt, answer) in enumerate(exchanges, start=1):
             tokens = prompt + answer
             stop = end + len(tokens)
             if stop > LENGTH:
                 break
             row[0, end:stop], row[1, end:stop] = tokens, number
             row[2, end:stop] = len(shared) + np.arange(len(tokens))
-            row[3, stop - len(answer) : stop] = weight
+            row[3, stop - len(answer) : stop] = 1.0
             if number > 1:
-                row[3, stop - len(answer)] = self.verdict_weight
+                row[3, stop - len(answer)] = _VERDICT_WEIGHT
             end = stop
         return row
 
 
-def _exchanges(
-    scenes: list[Scene], rng: np.random.Generator, tokenizer: Any, evidence: bool
-) -> Iterator[list[tuple[list[int], list[int], float]]]:
-    """For each scene: a caption's prompt and answer, then questions and answers, as tokens with a weight."""
-    texts: list[str] = []
-    weights = []
-    for scene in scenes:
-        prompt = prompts.draw(old_text(scene, rng)[0], rng)
-        asked = [(prompt.text, brief(scene) if prompt.brief else dense(scene), 1.0)]
-        asked += [(*questions.ask(scene, rng, evidence=evidence), _ANSWER_WEIGHT) for _ in range(_QUESTIONS)]
-        for question, answer, weight in asked:
-            texts += [f"\n{question} ASSISTANT:", f" {answer}"]
-            weights.append(weight)
-    tokens = tokenizer(texts, add_special_tokens=False).input_ids
-    usual = tokenizer(f"\n{PIXART_PROMPT} ASSISTANT:", add_special_tokens=False).input_ids
-    end = [tokenizer.eos_token_id]
-    pairs = [(tokens[2 * i], tokens[2 * i + 1] + end, weights[i]) for i in range(len(weights))]
-    each = 1 + _QUESTIONS
-    for start in range(0, len(pairs), each):
-        question, answer, weight = pairs[start]
-        if len(question) + len(answer) > LENGTH - IMAGE_TOKENS - _SPARE:
-            question = usual if weight == 1.0 else question
-        yield [(question, answer, weight), *pairs[start + 1 : start + each]]
-
-
+#: A prompt and its answer, as tokens.
+Exchange = tuple[list[int], list[int]]
 _QUESTIONS = 3
 #: Tokens before the picture, at most.
 _SPARE = 8
+
+
+def _exchanges(scenes: list[Scene], rng: np.random.Generator, tokenizer: Any) -> Iterator[list[Exchange]]:
+    """For each scene: a caption's prompt and answer, then those of questions."""
+    texts: list[str] = []
+    for scene in scenes:
+        prompt = prompts.draw(old_text(scene, rng)[0], rng)
+        asked = [(prompt.text, brief(scene) if prompt.brief else dense(scene))]
+        asked += [questions.ask(scene, rng, evidence=True) for _ in range(_QUESTIONS)]
+        texts += [text for question, answer in asked for text in (f"\n{question} ASSISTANT:", f" {answer}")]
+    tokens = tokenizer(texts, add_special_tokens=False).input_ids
+    usual = tokenizer(f"\n{PIXART_PROMPT} ASSISTANT:", add_special_tokens=False).input_ids
+    pairs = [(tokens[i], [*tokens[i + 1], tokenizer.eos_token_id]) for i in range(0, len(tokens), 2)]
+    for start in range(0, len(pairs), 1 + _QUESTIONS):
+        question, answer = pairs[start]
+        if len(question) + len(answer) > LENGTH - IMAGE_TOKENS - _SPARE:
+            question = usual
+        yield [(question, answer), *pairs[start + 1 : start + 1 + _QUESTIONS]]
 
 
 def noun_tokens(tokenizer: Any) -> dict[int, str]:

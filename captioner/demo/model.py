@@ -11,12 +11,12 @@ from typing import Any
 from captioner.demo.pictures import SIDE
 from captioner.demo.tokenizer import CONTEXT
 
-PATCH = 12  # pixels
+PATCH = 10  # pixels
 GRID = SIDE // PATCH
 IMAGE_TOKENS = GRID * GRID
-WIDTH = 192
-TOWER_LAYERS, TOWER_FFN = 6, 768
-TEXT_LAYERS, TEXT_FFN = 4, 512
+WIDTH = 160
+TOWER_LAYERS, TOWER_FFN = 6, 640
+TEXT_LAYERS, TEXT_FFN = 4, 448
 HEAD = 32
 EMBEDDING_SPREAD = 0.1
 

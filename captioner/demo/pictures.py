@@ -26,7 +26,7 @@ from scenes.graph import MOST_THINGS, Scene, sample_scene
 from scenes.renderer import drawing_order, render
 
 #: Side of the model's square input in pixels.
-SIDE = 96
+SIDE = 120
 #: Pictures of one file.
 PART = 5_000
 #: Most training pictures are small: they cost less, and what is learnt on them holds for large ones.
@@ -35,8 +35,8 @@ _SMALL_SHARE, _SMALL_SIDES, _LARGE_SIDES = 0.8, (96, 192), (193, 512)
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """`pixels` (n, 96, 96, 3) uint8; `boxes` (n, 6, 4) float32, x0 y0 x1 y1 as shares of the picture, in the order of
-    the scene's things; `order` (n, 6) int8, the things' indices from the farthest to the nearest, -1 for none."""
+    """`pixels` (n, SIDE, SIDE, 3) uint8; `boxes` (n, 6, 4) float32, x0 y0 x1 y1 as shares of the picture, in the order
+    of the scene's things; `order` (n, 6) int8, the things' indices from the farthest to the nearest, -1 for none."""
 
     pixels: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -74,7 +74,7 @@ def load(folder: Path, pictures: int, seed: int) -> Pictures:
 
 
 def squeeze(picture: Image.Image) -> NDArray[np.uint8]:
-    """A picture of any size -> (96, 96, 3), resized as the model's image processor does."""
+    """A picture of any size -> (SIDE, SIDE, 3), resized as the model's image processor does."""
     return np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 

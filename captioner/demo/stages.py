@@ -1,4 +1,4 @@
-"""The four stages of training, each a plain loop over lessons: see, write, join, ground.
+"""The three stages of training, each a plain loop over lessons: see, write, join.
 
 A stage's result is decided by its seed, its number of steps and the number of processes. Every stage saves its state
 from time to time and goes on from there when it is started again. Leaves out who starts what (train.py).
@@ -24,11 +24,11 @@ MUON_RATE, ADAM_RATE, DECAY = 3e-3, 1.5e-3, 0.05
 #: The rate rises over so many steps, stays, and falls to zero from this share of all steps on.
 WARMUP, FALLS_FROM = 50, 0.5
 CLIP = 1.0
-#: Shares of further losses: of naming patches while writing, of the tower's heads and of pointing afterwards.
+#: Shares of further losses: of naming patches, of the tower's heads, of pointing.
 NAMING, AUXILIARY, POINTING = 0.5, 0.3, 0.5
 #: The tower's rate in the joint stage: it can see already.
 TOWER_SHARE = 0.4
-SAVE_EVERY, TELL_EVERY = 500, 50
+SAVE_EVERY, TELL_EVERY = 100, 50
 
 Loss = Callable[[Lessons], tuple[torch.Tensor, torch.Tensor]]
 
@@ -68,51 +68,37 @@ def learn_to_write(student: Student, course: Course, steps: int, place: Place, f
     """Stage B: language model, projector and oracle, on facts in place of pictures."""
 
     def loss(lessons: Lessons) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden, _ = student.read(student.imagine(lessons.facts), lessons)
+        hidden, before_last = student.read(student.imagine(lessons.facts), lessons)
         captions = student.caption_loss(hidden, lessons)
-        # Without naming patches the language model learns colours and places at once, and nouns not in 30,000 scenes.
-        return captions + NAMING * student.naming_loss(hidden, lessons), captions.detach()
+        # Without naming patches the language model learns colours and places at once, and nouns not in 30,000 scenes;
+        # without pointing its yes and no stay guesses.
+        further = NAMING * student.naming_loss(hidden, lessons) + POINTING * student.pointing_loss(before_last, lessons)
+        return captions + further, captions.detach()
 
     inner = student.llava.model
-    parts = [(inner.language_model, 1.0), (inner.multi_modal_projector, 1.0), (student.oracle, 1.0)]
-    _run(student, parts, course, steps, place, file, loss, seen=False)
+    modules = (inner.language_model, inner.multi_modal_projector, student.oracle, student.pointer)
+    _run(student, [(module, 1.0) for module in modules], course, steps, place, file, loss, seen=False)
 
 
 def join(student: Student, course: Course, steps: int, place: Place, file: Path) -> None:
-    """Stage C: everything, on pictures: the captions' loss and a share of the patch facts'; the rate stays."""
-
-    def loss(lessons: Lessons) -> tuple[torch.Tensor, torch.Tensor]:
-        seen = student.see(lessons.pixels)
-        captions = student.caption_loss(student.read(seen, lessons)[0], lessons)
-        facts, _ = student.fact_loss(seen, lessons.facts)
-        return captions + AUXILIARY * facts, captions.detach()
-
-    _run(student, _everything(student), course, steps, place, file, loss, falls_from=1.0)
-
-
-def ground(student: Student, course: Course, steps: int, place: Place, file: Path) -> None:
-    """Stage D: as C, and the nouns of questions learn to find their things; the rate falls to nothing."""
+    """Stage C: everything, on pictures: the answers' loss, and shares of the patch facts' and of pointing."""
 
     def loss(lessons: Lessons) -> tuple[torch.Tensor, torch.Tensor]:
         seen = student.see(lessons.pixels)
         hidden, before_last = student.read(seen, lessons)
         captions = student.caption_loss(hidden, lessons)
         facts, _ = student.fact_loss(seen, lessons.facts)
-        pointing = student.pointing_loss(before_last, lessons)
-        return captions + AUXILIARY * facts + POINTING * pointing, captions.detach()
+        return captions + AUXILIARY * facts + POINTING * student.pointing_loss(before_last, lessons), captions.detach()
 
-    _run(student, [*_everything(student), (student.pointer, 1.0)], course, steps, place, file, loss)
-
-
-def _everything(student: Student) -> list[tuple[nn.Module, float]]:
-    """The LLaVA and the tower's heads, each part with its share of the rate."""
     inner = student.llava.model
-    return [
+    parts = [
         (inner.vision_tower, TOWER_SHARE),
         (student.heads, TOWER_SHARE),
         (inner.multi_modal_projector, 1.0),
         (inner.language_model, 1.0),
+        (student.pointer, 1.0),
     ]
+    _run(student, parts, course, steps, place, file, loss)
 
 
 @torch.no_grad()
@@ -152,8 +138,6 @@ def _run(
     place: Place,
     file: Path,
     loss: Loss,
-    *,
-    falls_from: float = FALLS_FROM,
     **reads: bool,
 ) -> None:
     student.to(place.device).train()
@@ -170,7 +154,7 @@ def _run(
     for step, lessons in enumerate(_ahead(course.steps(start, steps, **reads)), start=start):
         for optimiser in optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = group["full_lr"] * rate(step, steps, falls_from)
+                group["lr"] = group["full_lr"] * rate(step, steps)
         with place.autocast():
             value, figure = loss(lessons.to(place.device))
         value.backward()
@@ -193,9 +177,9 @@ def _run(
             _save(file, step=done, student=student.state_dict(), optimisers=[o.state_dict() for o in optimisers])
 
 
-def rate(step: int, steps: int, falls_from: float = FALLS_FROM) -> float:
+def rate(step: int, steps: int) -> float:
     """The share of the full rate at a step: up, constant, then down to nothing in a straight line."""
-    falls = int(steps * falls_from)
+    falls = int(steps * FALLS_FROM)
     if step < WARMUP:
         return (step + 1) / WARMUP
     return 1.0 if step < falls else (steps - step) / (steps - falls)

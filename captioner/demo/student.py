@@ -40,7 +40,7 @@ class Student(nn.Module):
         self.pointer = nn.Linear(WIDTH, len(ZONES) + 1 + len(COLOURS) + 1)
 
     def see(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(b, 3, 96, 96) -> (b, patches, width): what the projector reads."""
+        """(b, 3, SIDE, SIDE) -> (b, patches, width): what the projector reads."""
         return self.llava.model.vision_tower(pixels).last_hidden_state[:, 1:]
 
     def imagine(self, facts: torch.Tensor) -> torch.Tensor:

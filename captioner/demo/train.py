@@ -1,6 +1,6 @@
 """Trains the demo LLaVA from nothing: `python -m captioner.demo.train --work FOLDER --out FOLDER`.
 
-Draws the pictures, teaches the tower to see and the language model to write (side by side on a CPU), joins both, and
+Draws the pictures, teaches the tower to see and the language model to write, joins both, and
 writes the folder that ships. Every step goes on where it was stopped. The same arguments on the same machine give the
 same weights. Leaves out judging them (score.py).
 """
@@ -22,17 +22,12 @@ from scenes.captions import brief, dense
 from scenes.graph import sample_scene
 from scenes.oldtext import old_text
 
-STAGES = ("see", "write", "join", "ground")
+STAGES = ("see", "write", "join")
 #: Texts that the tokenizer learns from: scenes, and prompts and questions for each.
 _TEXT_SCENES = 4000
 #: Streams of random numbers that must not meet: pictures have the seed itself.
-_TEXTS, _SEE, _WRITE, _JOIN, _WEIGHTS, _GROUND = 1001, 1002, 1003, 1004, 1005, 1006
+_TEXTS, _SEE, _WRITE, _JOIN, _WEIGHTS = 1001, 1002, 1003, 1004, 1005
 _INTRODUCTION = 40  # batches
-#: From this step of the joint stage on, yes and no come with evidence. Without it the answers stayed guesses: nothing
-#: but a bit in each told the language model which thing a question was about.
-EVIDENCE_FROM = 400
-#: In the last stage a word of yes or no weighs as much as a dozen of a caption.
-VERDICT_WEIGHT = 12.0
 
 
 def main() -> None:
@@ -42,23 +37,18 @@ def main() -> None:
         return
     given.work.mkdir(parents=True, exist_ok=True)
     pictures.prepare(given.work, given.pictures, given.seed, given.processes)
-    first = [_start(given, stage) for stage in ("see", "write")]
-    if any(process.wait() for process in first):
-        sys.exit("A stage failed; its message is above. Start the command again to go on.")
-    for stage in ("join", "ground"):
-        if _start(given, stage, given.processes).wait():
+    for stage in STAGES:
+        if _start(given, stage):
             sys.exit(f"The stage `{stage}` failed; its message is above. Start the command again to go on.")
 
 
-def _start(given: argparse.Namespace, stage: str, processes: int = 1) -> subprocess.Popen[bytes]:
-    """One stage in processes of its own, of one thread each on a CPU: two of one are faster than one of two."""
-    launch = (
-        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
-    )
-    numbers = [word for name in ("pictures", "seed", *STAGES) for word in (f"--{name}", str(getattr(given, name)))]
+def _start(given: argparse.Namespace, stage: str) -> int:
+    """Runs a stage in processes of one thread each: on a CPU two of one are faster than one of two."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(given.processes)]
+    names = ("pictures", "seed", *STAGES, "work", "out")
+    numbers = [word for name in names for word in (f"--{name}", str(getattr(given, name)))]
     command = [sys.executable, *launch, "-m", "captioner.demo.train", "--stage", stage, *numbers]
-    command += ["--work", str(given.work), "--out", str(given.out)]
-    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False).returncode
 
 
 def _stage(given: argparse.Namespace) -> None:
@@ -73,22 +63,22 @@ def _stage(given: argparse.Namespace) -> None:
     drawn = pictures.load(given.work, given.pictures, given.seed)
     torch.manual_seed(_WEIGHTS + given.seed)
     student = Student(model.build(words, attention="eager"), words)
-    see, write, join, ground = (given.work / f"{stage}-{given.seed}.pt" for stage in STAGES)
+    see, write, join = (given.work / f"{stage}-{given.seed}.pt" for stage in STAGES)
+
+    def course(stream: int, batch: int) -> Course:
+        return Course(drawn, words, stream + given.seed, batch, place.rank, place.ranks)
+
     if given.stage == "see":
-        stages.learn_to_see(student, Course(drawn, words, _SEE + given.seed, 32), given.see, place, see)
+        stages.learn_to_see(student, course(_SEE, 64), given.see, place, see)
     elif given.stage == "write":
-        stages.learn_to_write(student, Course(drawn, words, _WRITE + given.seed, 32), given.write, place, write)
-    elif given.stage == "join":
-        course = Course(drawn, words, _JOIN + given.seed, 128, place.rank, place.ranks, EVIDENCE_FROM)
+        stages.learn_to_write(student, course(_WRITE, 64), given.write, place, write)
+    else:
         _meet(student, see, write)
+        # Every process must find the same map: all of them read the same pictures here.
         explained = stages.introduce(student, Course(drawn, words, _SEE + given.seed, 64), _INTRODUCTION, place)
         if place.rank == 0:
             print(f"The tower explains {explained:.3f} of the oracle's embeddings.", flush=True)
-        stages.join(student, course, given.join, place, join)
-    else:
-        course = Course(drawn, words, _GROUND + given.seed, 128, place.rank, place.ranks, 0, VERDICT_WEIGHT)
-        student.load_state_dict(student.state_dict() | torch.load(join, map_location="cpu")["student"])
-        stages.ground(student, course, given.ground, place, ground)
+        stages.join(student, course(_JOIN, 128), given.join, place, join)
         if place.rank == 0:
             model.save(student.llava, words, given.out)
 
@@ -121,10 +111,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=120_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2, help="as many as there are cores; one on a GPU")
-    parser.add_argument("--see", type=int, default=4000, help="steps of 32 pictures")
-    parser.add_argument("--write", type=int, default=800, help="steps of 32 scenes")
-    parser.add_argument("--join", type=int, default=700, help="steps of 128 pictures")
-    parser.add_argument("--ground", type=int, default=760, help="steps of 128 pictures")
+    parser.add_argument("--see", type=int, default=3600, help="steps of 64 pictures")
+    parser.add_argument("--write", type=int, default=1200, help="steps of 64 scenes")
+    parser.add_argument("--join", type=int, default=1300, help="steps of 128 pictures")
     parser.add_argument("--stage", choices=STAGES, help="one stage alone, as the command starts it itself")
     return parser.parse_args()
 

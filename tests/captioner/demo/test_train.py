@@ -26,12 +26,12 @@ def test_the_script_writes_a_model_that_the_engine_loads(tmp_path: Path, monkeyp
         patch.setattr(pictures, "PART", 64)
         draw_here(tmp_path / "work", 64, seed=5)
     command = [sys.executable, "-m", "captioner.demo.train", "--work", tmp_path / "work", "--out", tmp_path / "out"]
-    numbers = ["--pictures", "64", "--seed", "5", "--see", "2", "--write", "2", "--join", "2", "--ground", "2"]
+    numbers = ["--pictures", "64", "--seed", "5", "--see", "2", "--write", "2", "--join", "2"]
     answer = subprocess.run(
         [*map(str, command), *numbers], cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=500
     )
     assert answer.returncode == 0, answer.stderr[-2000:]
-    assert "ground-5: step 2 of 2" in answer.stdout
+    assert "join-5: step 2 of 2" in answer.stdout
     weights = tmp_path / "out" / "model.safetensors"
     assert weights.stat().st_size < 12_000_000
     with opened(str(tmp_path / "out"), batch=2) as engine:
