@@ -25,7 +25,7 @@ serve: setup     ## API and one worker in this process, on SQLite and a local fo
 	@$(BIN)/densify serve --embedded
 
 bench: setup     ## every benchmark that runs on a CPU
-	@for script in demo_captions service_overhead upload; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	@for script in demo_captions service_overhead upload density; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:           ## remove what setup and demo made
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -45,13 +45,13 @@ def _json_lines(lines: Iterable[tuple[int, str]], source: Source) -> Iterator[tu
             source.bad(number, f"is not JSON: {getattr(error, 'msg', 'nested too deeply')}")
             continue
         if isinstance(row, str):
-            yield str(number), source.reading.clean(row)
+            yield source.reading.key(None, number), source.reading.clean(row)
         elif not isinstance(row, dict):
             source.bad(number, "is JSON, but neither an object nor a string")
         else:
             if column is None:
                 column = find_column(list(row), source.name, source.column)
-            yield from _cell(row.get(column), _key_of(row, number), number, source)
+            yield from _cell(row.get(column), _key_of(row, number, source), number, source)
 
 
 def _cell(value: Any, key: str, number: int, source: Source) -> Iterator[tuple[str, str]]:
@@ -63,9 +63,8 @@ def _cell(value: Any, key: str, number: int, source: Source) -> Iterator[tuple[s
         source.bad(number, f"has a caption that is no text but {type(value).__name__}")
 
 
-def _key_of(row: dict[str, Any], number: int) -> str:
-    key = next((row[name] for name in ("key", "__key__", "id") if name in row), None)
-    return str(number) if key is None else str(key)
+def _key_of(row: dict[str, Any], number: int, source: Source) -> str:
+    return source.reading.key(next((row[name] for name in ("key", "__key__", "id") if name in row), None), number)
 
 
 def read_jsonl(path: Path, source: Source) -> Iterator[tuple[str, str]]:
@@ -76,7 +75,7 @@ def read_jsonl(path: Path, source: Source) -> Iterator[tuple[str, str]]:
 def _plain_lines(lines: Iterable[tuple[int, str]], source: Source) -> Iterator[tuple[str, str]]:
     for number, line in lines:
         if line.strip():
-            yield str(number), source.reading.clean(line)
+            yield source.reading.key(None, number), source.reading.clean(line)
 
 
 def read_text(path: Path, source: Source) -> Iterator[tuple[str, str]]:
@@ -139,7 +138,7 @@ def _delimited(path: Path, source: Source, **dialect: Any) -> Iterator[tuple[str
                     source.bad(rows.line_num, f"has {len(row)} cells, the header has {len(header)}")
                     continue
                 cells: dict[str, Any] = dict(zip(header, row, strict=False))
-                yield from _cell(cells.get(column), _key_of(cells, rows.line_num), rows.line_num, source)
+                yield from _cell(cells.get(column), _key_of(cells, rows.line_num, source), rows.line_num, source)
         except csv.Error as error:
             raise BadCaptionsError(f"{source.name}: line {rows.line_num} is broken: {error}.") from error
 
@@ -177,7 +176,7 @@ def read_parquet(path: Path, source: Source) -> Iterator[tuple[str, str]]:
                 for value, name in zip(texts.cast(pa.large_binary()).to_pylist(), keys, strict=True):
                     number += 1
                     text = None if value is None else source.reading.decode(value)
-                    yield from _cell(text, str(number if name is None else name), number, source)
+                    yield from _cell(text, source.reading.key(name, number), number, source)
     except (pa.ArrowException, OSError) as error:
         raise BadCaptionsError(f"{source.name} cannot be read as Parquet: {error}.") from error
 

@@ -60,7 +60,8 @@ def _not_empty(captions: Iterator[tuple[str, str]], source: Source) -> Iterator[
 # ---- folders and shards ---------------------------------------------------------------------------------------------
 
 
-def _folder(path: Path, source: Source) -> Iterator[tuple[str, str]]:
+def split_folder(path: Path) -> tuple[list[Path], list[Path]]:
+    """(.tar shards, .txt files) below a folder, in the order they are read. Raises BadCaptionsError for both kinds."""
     found = (file for file in path.rglob("*") if file.is_file())
     # Hidden folders hold unfinished work (`densify caption` leaves its own in OUT/.densify), no captions.
     files = sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
@@ -70,6 +71,11 @@ def _folder(path: Path, source: Source) -> Iterator[tuple[str, str]]:
         raise BadCaptionsError(
             f"{path} holds both .tar shards and .txt files.", hint="Name the shards, or a folder that holds only one."
         )
+    return shards, texts
+
+
+def _folder(path: Path, source: Source) -> Iterator[tuple[str, str]]:
+    shards, texts = split_folder(path)
     if shards:
         for shard in shards:
             yield from _shard(shard, source)

@@ -7,15 +7,13 @@ Leaves out: reading captions (captions_input.py) and the report (report.py).
 
 from __future__ import annotations
 
-import io
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from analysis.counts import NounCounts, Totals, check_same, read_header, totals_of
-from core.errors import InputError, NothingToReadError
+from analysis.count_files import group_files
+from analysis.counts import NounCounts, Totals
 
 #: Occurrences from which a distinct noun is valid (PixArt-alpha, section 2.4).
 MIN_COUNT = 10
@@ -90,52 +88,15 @@ def table_from_files(files: Sequence[Path | bytes], *, min_count: int = MIN_COUN
 
     Raises NothingToReadError without a file, BadFieldError where they were counted in different ways.
     """
-    if not files:
-        raise NothingToReadError("There are no noun counts to make a table of.")
-    headers = [read_header(file) for file in files]
-    ways = [(header["noun_pipeline"], header["folding"]) for header in headers]
-    totals = Totals()
-    for header, way in zip(headers, ways, strict=True):
-        check_same(ways[0], way)
-        for name, count in vars(totals_of(header)).items():
-            setattr(totals, name, getattr(totals, name) + count)
-    figures = _group(files, "occurrences" if names else "common_occurrences", min_count)
-    return _table(totals, figures, min_count, ways[0], names)
-
-
-def _group(files: Sequence[Path | bytes], column: str, min_count: int) -> tuple[int, int, int, int]:
-    """(total, distinct, valid, valid over) of the nouns in all files."""
-    import duckdb
-    import pyarrow as pa
-
-    # DuckDB takes *, ? and [ in a path for a pattern: such a file is read here instead.
-    plain = [file for file in files if isinstance(file, Path) and not set("*?[") & set(str(file))]
-    others = [file for file in files if file not in plain]
-    paths = [str(file) for file in plain]
-    sources = [f"SELECT noun, {column} AS n FROM read_parquet(?)"] if paths else []
-    sources += [f"SELECT noun, {column} AS n FROM others_read"] if others else []
-    query = f"""
-        SELECT coalesce(sum(n), 0), count(*), count(*) FILTER (n >= ?), count(*) FILTER (n > ?)
-        FROM (SELECT sum(n) AS n FROM ({" UNION ALL ".join(sources)}) GROUP BY noun HAVING sum(n) > 0)
-    """
-    # DuckDB spills large groups to disk; by default beside whatever folder the process runs in.
-    with duckdb.connect(config={"temp_directory": tempfile.gettempdir()}) as database:
-        try:
-            if others:
-                database.register("others_read", _concatenated(others, column))
-            row = database.execute(query, [min_count, min_count, *([paths] if paths else [])]).fetchone()
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise InputError(f"The noun counts cannot be read: {error}.") from error
-    assert row is not None
-    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
-
-
-def _concatenated(files: Sequence[Path | bytes], column: str) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    opened = (file if isinstance(file, Path) else io.BytesIO(file) for file in files)
-    return pa.concat_tables(pq.read_table(file, columns=["noun", column]) for file in opened)
+    found = group_files(files, names=names)
+    seen, nouns = found.occurrences, found.nouns
+    figures = (
+        int((seen * nouns).sum()),
+        int(nouns.sum()),
+        int(nouns[seen >= min_count].sum()),
+        int(nouns[seen > min_count].sum()),
+    )
+    return _table(found.totals, figures, min_count, (found.noun_pipeline, found.folding), names)
 
 
 def _table(

@@ -4,9 +4,10 @@
     everydream    NAME.jpg + NAME.txt               EveryDream2trainer: --data_root OUT
     imagefolder   NAME.jpg, metadata.jsonl          datasets/diffusers: load_dataset("imagefolder", data_dir=OUT)
     pixart        InternImgs/NAME.jpg, InternData/data_info.json    PixArt-sigma: root=OUT/InternData
+    repacked      NAME.tar                          WebDataset, without samples that the hand-off does not keep
 
 Image bytes are untouched. The first two read one line of caption, so there its white space is folded to single spaces.
-Leaves out: WebDataset, which the captioned shards of the hand-off are already.
+Leaves out: reading (handoff_read.py), and how shards are packed anew (repack.py).
 """
 
 from __future__ import annotations
@@ -19,22 +20,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from analysis.handoff import Handoff, HandoffShard, load
 from analysis.handoff_place import Place
-from core.errors import BadFieldError, CheckFailedError, ConflictError, CountMismatchError
+from analysis.handoff_read import Split, open_shard, shards_to_read
+from analysis.repack import repack
+from core.errors import BadFieldError, ConflictError, CountMismatchError
 from core.files import fsync_folder, storage_errors, temporary_path
 from shards.image_headers import read_header
 from shards.index import read_members
-from shards.reader import read_units
-from shards.tar import TarLimits
 
-Format = Literal["kohya", "everydream", "imagefolder", "pixart"]
-Split = Literal["all", "train", "validation"]
+Format = Literal["kohya", "everydream", "imagefolder", "pixart", "repacked"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
-_LIMITS = TarLimits(max_shard_bytes=1 << 60, max_member_bytes=1 << 40, max_members=1 << 30)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 #: Names that a file system or a trainer reads in its own way (EveryDream2trainer: multiply.txt and its kin).
 _RESERVED = re.compile(
@@ -78,7 +77,7 @@ def export(
     there and not empty, NoSuchPathError, CheckFailedError where a shard's bytes are not the hand-off's,
     CountMismatchError where a sample is missing, StorageFullError or StorageError; `out` is then not there.
     """
-    if format not in WRITERS:
+    if format not in FORMATS:
         raise BadFieldError(f"There is no export format {format!r}.", hint=f"Formats: {', '.join(FORMATS)}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConflictError(f"{out} is there already.", hint="Name a new folder for the export.")
@@ -89,12 +88,10 @@ def export(
         with storage_errors(str(out)):
             part.mkdir(parents=True)
             count = 0
-            with closing(WRITERS[format](part)) as writer:
-                for sample in _samples(handoff, place, split):
-                    writer.add(sample)
-                    count += 1
-                    if progress:
-                        progress(1)
+            for _ in _write(format, part, handoff, place, split):
+                count += 1
+                if progress:
+                    progress(1)
             _check_count(handoff, split, count)
             part.rename(out)
             fsync_folder(out.absolute().parent)
@@ -105,40 +102,31 @@ def export(
 
 def _check_count(handoff: Handoff, split: Split, count: int) -> None:
     totals = handoff.totals
-    expected = totals.captioned if split == "all" else getattr(totals.splits, split)
+    expected = totals.samples_held if split == "all" else getattr(totals.splits, split)
     if count != expected:
         raise CountMismatchError(f"{count} samples were written, the hand-off has {expected}.")
 
 
+def _write(format: Format, folder: Path, handoff: Handoff, place: Place, split: Split) -> Iterator[str]:
+    """Writes everything in this format, yielding the key of each sample as it is written."""
+    if format == "repacked":
+        yield from repack(folder, handoff, place, split)
+        return
+    with closing(WRITERS[format](folder)) as writer:
+        for sample in _samples(handoff, place, split):
+            writer.add(sample)
+            yield sample.key
+
+
 def _samples(handoff: Handoff, place: Place, split: Split) -> Iterator[Sample]:
     taken: set[str] = set()
-    for shard in handoff.shards:
-        for key, image_name, image, caption in _read(shard, place):
-            if split in ("all", handoff.splits.split_of(key)):
-                extension = image_name.rpartition(".")[2].lower()
-                yield Sample(_stem(key, shard, taken), extension, key, shard.name, image, caption)
-
-
-def _read(shard: HandoffShard, place: Place) -> Iterator[tuple[str, str, bytes, str]]:
-    """(key, name of the image member, image, caption) of every sample."""
-    store, tar = place.file(shard.path)
-    if store.sha256(tar) != shard.sha256:
-        raise CheckFailedError(
-            f"{shard.path} is not what the hand-off names: its bytes have changed.",
-            hint="`densify verify` says what else has.",
-        )
-    if not shard.captioned:
-        return
-    with store.open(tar) as file:
-        units = list(read_units(file, shard.size_bytes, _LIMITS))
-        for unit, data in read_members(lambda offset, size: _range(file, offset, size), units, ("image", "text")):
-            if unit.image is not None and len(data) == 2:
-                yield unit.key, unit.image.name, data["image"], data["text"].decode()
-
-
-def _range(file: IO[bytes], offset: int, size: int) -> bytes:
-    file.seek(offset)
-    return file.read(size)
+    for shard, wanted in shards_to_read(handoff, place, split):
+        with open_shard(shard, place, wanted) as (open_range, units):
+            for unit, data in read_members(open_range, units, ("image", "text")):
+                if unit.image is not None and len(data) == 2:
+                    extension = unit.image.name.rpartition(".")[2].lower()
+                    stem = _stem(unit.key, shard, taken)
+                    yield Sample(stem, extension, unit.key, shard.name, data["image"], data["text"].decode())
 
 
 def _stem(key: str, shard: HandoffShard, taken: set[str]) -> str:

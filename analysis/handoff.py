@@ -1,7 +1,8 @@
-"""The hand-off manifest `densify.handoff/1`: everything that training reads, pinned by hash, immutable.
+"""The hand-off manifest: everything that training reads, pinned by hash, immutable.
 
-Its name carries the hash of its content; `digest` inside says the same. Paths are relative to the manifest. Making one
-from the store is handoff_build.py, proving one handoff_verify.py. Leaves out: the bytes themselves.
+`densify.handoff/1` holds every captioned sample of its shards, `densify.handoff/2` those that its keep file names. Its
+name carries the hash of its content; `digest` inside says the same. Paths are relative to the manifest. Making one from
+the store is handoff_build.py, proving one handoff_verify.py. Leaves out: the bytes themselves.
 """
 
 from __future__ import annotations
@@ -9,17 +10,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from analysis.density import Table
-from analysis.gates import GateFailure, Gates, check
+from analysis.gates import GateFailure, Gates, Tally, check
 from core.errors import BadFieldError, CheckFailedError, CountMismatchError, NothingToHandOffError
 from core.spec import CaptionSpec, content_hash
 
+if TYPE_CHECKING:
+    from analysis.rarefaction import Abundance
+
 FORMAT = "densify.handoff/1"
+#: Of a hand-off with a keep file.
+KEEP_FORMAT = "densify.handoff/2"
 SPLIT_RULE = "validation where the first 52 bits of sha256('{seed}:{key}') / 2**52 < validation_share; else train"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -28,6 +42,12 @@ Count = Annotated[int, Field(ge=0)]
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    #: Fields that a keep brings in: without one they are not written, so that /1 has the bytes it always had.
+    of_a_keep: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None or name not in self.of_a_keep}
 
 
 class FileRef(_Model):
@@ -36,6 +56,12 @@ class FileRef(_Model):
     path: str
     sha256: Sha256
     size_bytes: Count
+
+
+class KeepRef(FileRef):
+    """The keep file (keep.py), and what the keys that it came from said of how they were chosen: told, not proven."""
+
+    claims: dict[str, Any]
 
 
 class SplitRule(_Model):
@@ -57,14 +83,19 @@ class SplitRule(_Model):
 
 
 class SplitCounts(_Model):
-    """Captioned samples in each split."""
+    """Samples of the hand-off in each split."""
 
     train: Count
     validation: Count
 
 
 class HandoffShard(_Model):
-    """One captioned shard: its tar (path, sha256, size_bytes), the files beside it, its counts."""
+    """One captioned shard: its tar (path, sha256, size_bytes), the files beside it, its counts.
+
+    With a keep, `captioned` = `kept` + `left_out`, and `flagged` and `splits` count kept samples alone.
+    """
+
+    of_a_keep = frozenset({"kept", "left_out"})
 
     name: str
     path: str
@@ -76,6 +107,8 @@ class HandoffShard(_Model):
     samples_in: Count
     captioned: Count
     rejected: Count
+    kept: Count | None = None
+    left_out: Count | None = None
     flagged: Count
     rejects: dict[str, Count]
     splits: SplitCounts
@@ -85,17 +118,34 @@ class HandoffShard(_Model):
     samples: FileRef
     released: str | None = Field(None, description="Why a person let this shard through a gate that it failed.")
 
+    @property
+    def samples_held(self) -> int:
+        """Samples of this shard that the hand-off holds."""
+        return self.captioned if self.kept is None else self.kept
+
 
 class Totals(_Model):
-    """Sums over the shards; `samples_in` = `captioned` + `rejected` = the samples and broken members uploaded."""
+    """Sums over the shards; `samples_in` = `captioned` + `rejected` = the samples and broken members uploaded.
+
+    With a keep, `captioned` = `kept` + `left_out`.
+    """
+
+    of_a_keep = frozenset({"kept", "left_out"})
 
     shards: Count
     samples_in: Count
     captioned: Count
     rejected: Count
+    kept: Count | None = None
+    left_out: Count | None = None
     flagged: Count
     rejects: dict[str, Count]
     splits: SplitCounts
+
+    @property
+    def samples_held(self) -> int:
+        """Samples that the hand-off holds."""
+        return self.captioned if self.kept is None else self.kept
 
 
 class GateOutcome(_Model):
@@ -109,17 +159,28 @@ class GateOutcome(_Model):
 class Handoff(_Model):
     """The manifest. `digest` is the SHA-256 of the canonical JSON of everything else."""
 
-    format: Literal["densify.handoff/1"] = "densify.handoff/1"
+    of_a_keep = frozenset({"keep"})
+
+    format: Literal["densify.handoff/1", "densify.handoff/2"] = "densify.handoff/1"
     dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
     spec: CaptionSpec
     spec_hash: Sha256
     shards: list[HandoffShard]
     totals: Totals
+    keep: KeepRef | None = None
     density: dict[str, Any]
     gates: GateOutcome
     splits: SplitRule
     code_version: str
     digest: str = ""
+
+    @model_validator(mode="after")
+    def _is_of_one_version(self) -> Handoff:
+        parts = [self.totals, *self.shards]
+        counts = [count is not None for part in parts for count in (part.kept, part.left_out)]
+        if {self.format == KEEP_FORMAT, *counts} != {self.keep is not None}:
+            raise ValueError(f"{KEEP_FORMAT} has a keep and counts what is kept, {FORMAT} has and does neither")
+        return self
 
     @property
     def file_name(self) -> str:
@@ -145,8 +206,14 @@ def build(
     code_version: str,
     gates: Gates | None = None,
     splits: SplitRule | None = None,
+    keep: KeepRef | None = None,
+    cut_off: int = 0,
+    abundance: Callable[[], Abundance] | None = None,
 ) -> Handoff:
     """The hand-off of these shards; their order does not matter. `table` is the density of all of them together.
+
+    `keep`: the file that says which samples are kept; `table` and the shards' counts are then of these. For the gates:
+    `cut_off` captions that the token limit cut off, and what makes the histogram behind the table.
 
     Raises NothingToHandOffError without a shard, CountMismatchError where counts do not add up (the difference is in
     the sentence), CheckFailedError for a shard that stands there twice.
@@ -162,8 +229,10 @@ def build(
         raise CheckFailedError(f"The source shard {twice[0][:16]} would be handed off twice: {names}.")
     totals = sum_up(shards)
     gates = gates or Gates()
-    failures = check(gates, table, totals.flagged, totals.captioned)
+    failures = check(gates, table, tally(totals, cut_off), abundance)
     handoff = Handoff(
+        format=FORMAT if keep is None else KEEP_FORMAT,
+        keep=keep,
         dataset=dataset,
         spec=spec,
         spec_hash=spec.hash,
@@ -175,6 +244,11 @@ def build(
         code_version=code_version,
     )
     return handoff.model_copy(update={"digest": handoff.content_digest()})
+
+
+def tally(totals: Totals, cut_off: int) -> Tally:
+    """What the gates look at, of a hand-off with these totals."""
+    return Tally(totals.samples_in, totals.rejected, totals.samples_held, totals.flagged, cut_off)
 
 
 def count_problems(shards: Sequence[HandoffShard], images: int) -> list[str]:
@@ -191,12 +265,20 @@ def count_problems(shards: Sequence[HandoffShard], images: int) -> list[str]:
             problems.append(
                 f"{shard.name}: {shard.rejected} rejected, but {sum(shard.rejects.values())} with a reason."
             )
+        done = "captioned"
+        if shard.kept is not None and shard.left_out is not None:
+            done = "kept"
+            if shard.captioned != shard.kept + shard.left_out:
+                problems.append(
+                    f"{shard.name}: {shard.captioned} captioned, but {shard.kept} kept + {shard.left_out} left out."
+                )
         split = shard.splits.train + shard.splits.validation
-        if split != shard.captioned:
-            problems.append(f"{shard.name}: {shard.captioned} captioned, but {split} in the splits.")
-    captioned = sum(shard.captioned for shard in shards)
-    if images != captioned:
-        problems.append(f"{captioned} samples are captioned, but the density table counted {images}.")
+        if split != shard.samples_held:
+            problems.append(f"{shard.name}: {shard.samples_held} {done}, but {split} in the splits.")
+    held = sum(shard.samples_held for shard in shards)
+    if images != held:
+        done = "captioned" if all(shard.kept is None for shard in shards) else "kept"
+        problems.append(f"{held} samples are {done}, but the density table counted {images}.")
     return problems
 
 
@@ -210,6 +292,8 @@ def sum_up(shards: Sequence[HandoffShard]) -> Totals:
         samples_in=sum(shard.samples_in for shard in shards),
         captioned=sum(shard.captioned for shard in shards),
         rejected=sum(shard.rejected for shard in shards),
+        kept=_sum(shard.kept for shard in shards),
+        left_out=_sum(shard.left_out for shard in shards),
         flagged=sum(shard.flagged for shard in shards),
         rejects=dict(sorted(rejects.items())),
         splits=SplitCounts(
@@ -219,6 +303,12 @@ def sum_up(shards: Sequence[HandoffShard]) -> Totals:
     )
 
 
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """None where there is none: without a keep nothing is counted as kept."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
 def load(data: bytes) -> Handoff:
     """Reads a hand-off manifest; what it says is not checked (handoff_verify.py). Raises BadFieldError."""
     try:
@@ -226,4 +316,4 @@ def load(data: bytes) -> Handoff:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise BadFieldError(f"It is no hand-off manifest ({FORMAT}): {where}: {first['msg']}.") from error
+        raise BadFieldError(f"It is no hand-off manifest ({FORMAT} or /2): {where}: {first['msg']}.") from error

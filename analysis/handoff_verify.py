@@ -9,22 +9,27 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from analysis.counts import read_samples
-from analysis.density import Table, table_from_files
+from analysis.density import Table, table_from_counts, table_from_files
 from analysis.gates import check
-from analysis.handoff import FileRef, Handoff, HandoffShard, count_problems, load, sum_up
+from analysis.handoff import FileRef, Handoff, HandoffShard, count_problems, load, sum_up, tally
 from analysis.handoff_place import Place
+from analysis.keep import read_keep
+from analysis.keep_verify import KeepProof
+from analysis.rarefaction import from_counts, from_files
+from analysis.sample_counts import sample_keys
 from core.errors import DensifyError
 from shards.manifest import CaptionedManifest
-from shards.records import read_records
+from shards.records import read_captioned
 from shards.verify import Finding, VerifyReport, verify_captioned
 
 
 @dataclass(slots=True)
 class HandoffReport:
-    """What was found. `counts`: shards, samples_in, captioned, rejected, counted in the files, not as declared.
+    """What was found. `counts`: shards, samples_in, captioned, rejected, counted in the files, not as declared; with a
+    keep also kept and left_out.
 
     `shards`: (name, proof) of each captioned shard; `findings` holds theirs too.
     """
@@ -52,10 +57,13 @@ def verify_handoff(location: Path | str) -> HandoffReport:
     handoff = load(data)
     report = HandoffReport(handoff)
     _check_manifest(handoff, data, place.name, report)
+    keep = _keep(handoff, place, report)
     for shard in handoff.shards:
-        _check_shard(shard, handoff, place, report)
+        _check_shard(shard, handoff, place, report, keep)
     if all(proof.ok for _, proof in report.shards) and len(report.shards) == len(handoff.shards):
-        _check_density(handoff, place, report)
+        _check_density(handoff, place, report, keep)
+    if keep is not None:
+        report.counts |= {"kept": keep.kept, "left_out": report.counts["captioned"] - keep.kept}
     return report
 
 
@@ -73,13 +81,25 @@ def _check_manifest(handoff: Handoff, data: bytes, name: str, report: HandoffRep
         report.add("count_mismatch", name, problem)
     if handoff.totals != sum_up(handoff.shards):
         report.add("count_mismatch", name, "The totals are not the sums over the shards.")
-    gates = handoff.gates
-    if table and gates.failures != check(gates.gates, table, handoff.totals.flagged, handoff.totals.captioned):
-        report.add("gates_differ", name, "The outcome of the gates does not follow from the density table.")
     report.counts = {"shards": len(handoff.shards), "samples_in": 0, "captioned": 0, "rejected": 0}
 
 
-def _check_shard(shard: HandoffShard, handoff: Handoff, place: Place, report: HandoffReport) -> None:
+def _keep(handoff: Handoff, place: Place, report: HandoffReport) -> KeepProof | None:
+    """The keep file, its bytes proven; None where there is none, or where it is not what the manifest pins."""
+    if handoff.keep is None or not _check_file(handoff.keep, place, report):
+        return None
+    try:
+        keep = KeepProof(handoff, read_keep(_bytes(place, handoff.keep)))
+    except (DensifyError, ValueError) as error:
+        report.add("keep_differs", handoff.keep.path, str(error))
+        return None
+    report.findings.extend(keep.file(handoff.keep.path))
+    return keep
+
+
+def _check_shard(
+    shard: HandoffShard, handoff: Handoff, place: Place, report: HandoffReport, keep: KeepProof | None
+) -> None:
     if not _check_file(shard.manifest, place, report):
         return
     # The shard's manifest is the right one, and pins every other file: those are hashed once, in there.
@@ -95,7 +115,7 @@ def _check_shard(shard: HandoffShard, handoff: Handoff, place: Place, report: Ha
     for problem in _differences(shard, handoff, inner.manifest):
         report.add("wrong_shard", shard.name, problem)
     if inner.ok:
-        _check_samples(shard, handoff, place, report)
+        _check_samples(shard, handoff, place, report, keep)
 
 
 def _differences(shard: HandoffShard, handoff: Handoff, manifest: CaptionedManifest) -> Iterator[str]:
@@ -103,6 +123,8 @@ def _differences(shard: HandoffShard, handoff: Handoff, manifest: CaptionedManif
     if manifest.spec_hash != handoff.spec_hash:
         yield "It was captioned by another spec."
     for name in _SAME:
+        if name == "flagged" and handoff.keep is not None:
+            continue  # of the kept samples alone: it follows from the records, not from the shard's manifest
         if getattr(shard, name) != getattr(manifest, name):
             yield f"{name} is {getattr(manifest, name)!r}, the hand-off says {getattr(shard, name)!r}."
     if shard.source_sha256 != manifest.source.sha256:
@@ -148,32 +170,56 @@ def _check_file(ref: FileRef, place: Place, report: HandoffReport) -> bool:
     return False
 
 
-def _check_samples(shard: HandoffShard, handoff: Handoff, place: Place, report: HandoffReport) -> None:
+def _check_samples(
+    shard: HandoffShard, handoff: Handoff, place: Place, report: HandoffReport, keep: KeepProof | None
+) -> None:
     try:
-        keys = [row.key for row in read_samples(_bytes(place, shard.samples))]
-        captioned = [record.key for record in read_records(_bytes(place, shard.records)) if record.is_captioned]
-    except DensifyError as error:
-        report.add(error.code, shard.name, error.sentence)
+        samples = _bytes(place, shard.samples)
+        keys = sample_keys(samples)
+        captioned = read_captioned(_bytes(place, shard.records))
+        if keys != [sample.key for sample in captioned]:
+            report.add("count_mismatch", shard.name, "The measured samples are not the captioned ones.")
+        elif keep is not None:
+            report.findings.extend(keep.shard(shard, captioned, samples, _counts(place, shard.nouns)))
+    except (DensifyError, ValueError) as error:
+        report.add(error.code if isinstance(error, DensifyError) else "count_mismatch", shard.name, str(error))
         return
-    if keys != captioned:
-        report.add("count_mismatch", shard.name, "The measured samples are not the captioned ones.")
-    if handoff.splits.counts(keys) != shard.splits:
+    if handoff.keep is None and handoff.splits.counts(keys) != shard.splits:
         report.add("splits_differ", shard.name, "The splits do not follow from the keys by the manifest's rule.")
 
 
-def _check_density(handoff: Handoff, place: Place, report: HandoffReport) -> None:
+def _check_density(handoff: Handoff, place: Place, report: HandoffReport, keep: KeepProof | None) -> None:
     declared = _table(handoff)
     if declared is None:
         report.add("density_differs", place.name, "The density table lacks figures.")
         return
+    if handoff.keep is not None and (keep is None or keep.counts is None or not keep.whole):
+        return  # what is kept cannot be counted, and that is a finding already
+    how = {"min_count": declared.min_count, "names": declared.names_counted}
     try:
-        counts = [_counts(place, shard.nouns) for shard in handoff.shards]
-        counted = table_from_files(counts, min_count=declared.min_count, names=declared.names_counted)
+        if keep is not None and keep.counts is not None:
+            counted = table_from_counts(keep.counts, **how)
+            abundance = partial(from_counts, keep.counts, names=declared.names_counted)
+            cut_off = keep.cut_off
+        else:
+            counts = [_counts(place, shard.nouns) for shard in handoff.shards]
+            counted = table_from_files(counts, **how)
+            abundance = partial(from_files, counts, names=declared.names_counted)
+            cut_off = _cut_off(report)
+        failures = check(handoff.gates.gates, counted, tally(handoff.totals, cut_off), abundance)
     except (DensifyError, ValueError) as error:
         report.add("density_differs", place.name, f"The density table cannot be counted again: {error}")
         return
     if counted.as_dict() != handoff.density:
         report.add("density_differs", place.name, "The density table is not what the noun counts add up to.")
+    if (handoff.gates.failures, handoff.gates.passed) != (failures, not failures):
+        report.add("gates_differ", place.name, "The outcome of the gates does not follow from the counts.")
+
+
+def _cut_off(report: HandoffReport) -> int:
+    """Captions that the token limit cut off, as the shards' manifests count them: proven before."""
+    manifests = [proof.manifest for _, proof in report.shards]
+    return sum(manifest.flags.get("cut_off", 0) for manifest in manifests if manifest is not None)
 
 
 def _table(handoff: Handoff) -> Table | None:

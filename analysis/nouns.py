@@ -1,4 +1,4 @@
-"""Noun pipelines: texts in, nouns out. `en` ships with Densify and works offline; `spacy:NAME` is any installed one.
+"""Noun pipelines: texts in, nouns out. `en` ships and works offline, `ko` is Korean, `auto` picks caption by caption.
 
 spaCy is imported when a pipeline is loaded, not before: the API imports this room. Leaves out: counting (counts.py),
 and what is no word at all (words.py).
@@ -64,15 +64,15 @@ class SpacyNouns:
         self._lock = threading.Lock()
 
     def nouns(self, texts: Iterable[str]) -> Iterator[list[Noun]]:
-        for batch in _groups(texts, len):
+        for batch in batches_of(texts, len):
             with self._lock:
                 found = self._batch(batch)
             yield from found
 
     def _batch(self, texts: list[str]) -> list[list[Noun]]:
-        pieces = ((number, *piece) for number, text in enumerate(texts) for piece in _pieces(clean(text)))
+        pieces = ((number, *piece) for number, text in enumerate(texts) for piece in pieces_of(clean(text)))
         found: list[list[Noun]] = [[] for _ in texts]
-        for group in _groups(pieces, lambda piece: len(piece[2])):
+        for group in batches_of(pieces, lambda piece: len(piece[2])):
             # Words seen in a zone are forgotten after it: the vocabulary does not grow with the corpus.
             with self._nlp.memory_zone():
                 docs = self._nlp.pipe([text for _, _, text in group], batch_size=BATCH_TEXTS)
@@ -95,7 +95,7 @@ class SpacyNouns:
 T = TypeVar("T")
 
 
-def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
+def batches_of(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
     """The items in lists of at most BATCH_TEXTS; a list ends with the item that brings it to BATCH_CHARACTERS."""
     group: list[T] = []
     characters = 0
@@ -109,7 +109,7 @@ def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]
         yield group
 
 
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
+def pieces_of(text: str) -> Iterator[tuple[int, str]]:
     """(offset, piece): the text cut into pieces of at most PIECE_CHARACTERS, at white space where there is some."""
     start = 0
     while len(text) - start > PIECE_CHARACTERS:
@@ -136,7 +136,7 @@ def english_lemma(surface: str, tag: Tag) -> str:
 
 @lru_cache(maxsize=4)
 def load_pipeline(name: str = DEFAULT_PIPELINE) -> NounPipeline:
-    """`en`, or `spacy:NAME` (an installed package or a folder). The same name gives the same object.
+    """`en`, `ko`, `auto`, or `spacy:NAME` (an installed package or a folder). The same name gives the same object.
 
     Raises BadFieldError for a name that is neither, MissingPackageError for a pipeline that is not installed.
     """
@@ -144,10 +144,19 @@ def load_pipeline(name: str = DEFAULT_PIPELINE) -> NounPipeline:
         import spacy
 
         return SpacyNouns(ENGLISH_NAME, spacy.load(ENGLISH_FOLDER), universal_in_tag=True)
+    if name == "ko":
+        from analysis.korean import KiwiNouns
+
+        return KiwiNouns()
+    if name == "auto":
+        from analysis.auto import AutoNouns
+
+        return AutoNouns(load_pipeline("en"), load_pipeline("ko"))
     if name.startswith("spacy:") and name != "spacy:":
         return _load_spacy(name.removeprefix("spacy:"))
     raise BadFieldError(
-        f"There is no noun pipeline {name!r}.", hint="Use `en`, or `spacy:NAME` for an installed spaCy pipeline."
+        f"There is no noun pipeline {name!r}.",
+        hint="Use `en`, `ko`, `auto`, or `spacy:NAME` for an installed spaCy pipeline.",
     )
 
 

@@ -12,7 +12,10 @@ from core.errors import BadCaptionsError
 
 @dataclass
 class Reading:
-    """How the reading went: captions yielded, and everything that was put right or passed over on the way."""
+    """How the reading went: captions yielded, and everything that was put right or passed over on the way.
+
+    `numbered`: rows without a key of their own, which the number of their line stands for.
+    """
 
     captions: int = 0
     empty: int = 0
@@ -20,6 +23,14 @@ class Reading:
     not_utf8: int = 0
     with_nul: int = 0
     bad_lines: int = 0
+    numbered: int = 0
+
+    def key(self, own: object, line: int) -> str:
+        """The row's own key, or its line where that is None."""
+        if own is None:
+            self.numbered += 1
+            return str(line)
+        return str(own)
 
     def clean(self, text: str) -> str:
         """Counts a caption, and takes the NULs out of it."""

@@ -15,11 +15,19 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from analysis.comparison import Comparison, compare
+from analysis.contrast import Contrast, contrast
 from analysis.density import Table
+from analysis.paper import PAPER, PROFILE_NOTE
+from analysis.rarefaction import Figure
+from analysis.report_sections import contrast_table, seen_table, tail_tables, titled
 from analysis.tables import Measured, Row
 from core.files import write_atomic
 
 SIZE_NOTE = "VN/DN depends on the number of images: compare data sets of equal size."
+FOLDINGS = {"lower": "lower case", "lemma": "singular, lower case", "raw": "as written"}
+#: Nouns gained and lost that the terminal shows; the JSON report has twice as many.
+SHIFTS_SHOWN = 10
 
 
 def payload(data: Measured, baseline: Measured | None = None) -> dict[str, Any]:
@@ -27,11 +35,47 @@ def payload(data: Measured, baseline: Measured | None = None) -> dict[str, Any]:
     report = _entry(data.whole) | {"datasets": [_entry(row) for row in data.rows]}
     if baseline:
         report["baseline"] = _entry(baseline.whole) | {"datasets": [_entry(row) for row in baseline.rows]}
-    return report | {"notes": notes(data, baseline)}
+    comparison = compare(data, baseline)
+    if comparison:
+        report["at_equal_images"] = comparison.as_dict()
+    seen = compare_seen(data, baseline)
+    if seen:
+        report["seen_at_equal_images"] = seen.as_dict()
+    if baseline:
+        at = {"images": _common(data, baseline), "valid_from": data.valid_from}
+        report["contrast"] = at | contrast_of(data, baseline, 2 * SHIFTS_SHOWN).as_dict()
+    return report | {"profile": data.profile, "notes": notes(data, baseline)}
 
 
 def _entry(row: Row) -> dict[str, Any]:
-    return {"name": row.name} | row.table.as_dict() | {"reading": vars(row.reading)}
+    entry = {"name": row.name} | row.table.as_dict() | {"reading": vars(row.reading)}
+    if row.seen and row.loss:
+        entry["seen"] = row.seen.table.as_dict() | {"loss": row.loss.as_dict()}
+    if row.tail:
+        entry["tail"] = row.tail.as_dict()
+    return entry
+
+
+def compare_seen(data: Measured, baseline: Measured | None = None) -> Comparison | None:
+    """The comparison of what a trainer reads; None where captions were not cut, and where compare gives None."""
+    return compare(data.seen, baseline.seen if baseline else None) if data.seen else None
+
+
+def contrast_of(data: Measured, baseline: Measured, top: int) -> Contrast:
+    """Nouns gained and lost by all data sets together against all baselines together, in whole captions."""
+    ours, theirs = data.whole, baseline.whole
+    return contrast(
+        ours.occurrences,
+        ours.table.images,
+        theirs.occurrences,
+        theirs.table.images,
+        min_count=data.valid_from,
+        top=top,
+    )
+
+
+def _common(data: Measured, baseline: Measured) -> int:
+    return min(data.whole.table.images, baseline.whole.table.images)
 
 
 def roles(data: Measured, baseline: Measured | None = None) -> Iterator[tuple[str, Row]]:
@@ -44,28 +88,91 @@ def roles(data: Measured, baseline: Measured | None = None) -> Iterator[tuple[st
                 yield role, measured.whole
 
 
-def render(data: Measured, baseline: Measured | None = None) -> Group:
-    """The report for a rich console."""
-    threshold = data.whole.table.min_count
-    table = RichTable(title="Concept density", title_justify="left")
+def render(data: Measured, baseline: Measured | None = None, *, paper: bool = False) -> Group:
+    """The report for a rich console; with `paper`, the published rows come first.
+
+    Where captions were cut it leads with what is read of them, alone and at equal numbers of images.
+    """
+    over, loss = data.profile == "paper", data.whole.loss
+    leads = _headings(data.whole.table.min_count, over)
+    table = titled("Concept density of the whole captions" if loss else "Concept density")
     table.add_column("data set")
-    for heading in ("images", f"VN (>= {threshold})", "DN", "VN/DN", f"VN (> {threshold})", "total nouns"):
+    for heading in ("images", leads[0], "DN", "VN/DN", leads[1], "total nouns"):
         table.add_column(heading, justify="right")
     table.add_column("nouns per image", justify="right")
     table.add_column("words per image", justify="right")
     for role, row in roles(data, baseline):
         name = Text(f"baseline: {row.name}" if role == "baseline" else row.name)
-        table.add_row(name, *_cells(row.table), style="dim" if role == "baseline" else None)
-    return Group(table, *(Text(note) for note in notes(data, baseline)))
+        table.add_row(name, *_cells(row.table, over), style="dim" if role == "baseline" else None)
+    comparison = compare_seen(data, baseline) if loss else compare(data, baseline)
+    first = [_published()] if paper else []
+    first += [seen_table(roles(data, baseline), loss, leads[0], over=over)] if loss else []
+    first += [_compared(comparison, over, seen=loss is not None)] if comparison else []
+    last = []
+    if baseline:
+        last.append(contrast_table(contrast_of(data, baseline, SHIFTS_SHOWN), _common(data, baseline)))
+    if data.whole.tail:
+        last += tail_tables(data.whole.name, data.whole.tail)
+    return Group(*first, table, *last, *(Text(note) for note in notes(data, baseline)))
 
 
-def _cells(table: Table) -> list[str]:
+def _headings(min_count: int, over: bool) -> tuple[str, str]:
+    """What VN is in the column that leads, and in the one beside it."""
+    at_least, more = f"VN (>= {min_count})", f"VN (> {min_count})"
+    return (more, at_least) if over else (at_least, more)
+
+
+def _published() -> RichTable:
+    table = RichTable(title="PixArt-alpha, about 11.2 million images each (arXiv 2310.00426)", title_justify="left")
+    table.add_column("data set")
+    for heading in ("VN", "DN", "VN/DN", "total nouns", "nouns per image"):
+        table.add_column(heading, justify="right")
+    for row in PAPER:
+        table.add_row(
+            row.name,
+            f"{row.valid_nouns // 1000:,}K",
+            f"{row.distinct_nouns // 1000:,}K",
+            f"{row.valid_share:.1%}",
+            f"{row.total_nouns / 1e6:.1f}M",
+            f"{row.nouns_per_image:.1f}",
+        )
+    return table
+
+
+def _compared(comparison: Comparison, over: bool, *, seen: bool) -> RichTable:
+    """The size-matched table; intervals in brackets."""
+    read = ", as the trainer reads them" if seen else ""
+    table = titled(f"At {comparison.images:,} images each{read} (95 % intervals in brackets)")
+    table.add_column("data set")
+    for heading in ("VN", "DN", "VN/DN", "nouns per image"):
+        table.add_column(heading, justify="right")
+    for row in comparison.rows:
+        found = row.estimate
+        share = found.valid_share_over if over else found.valid_share
+        table.add_row(
+            Text(f"baseline: {row.name}" if row.role == "baseline" else row.name),
+            _figure(found.valid_over if over else found.valid),
+            _figure(found.distinct),
+            f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]",
+            f"{row.nouns_per_image:.2f}",
+            style="dim" if row.role == "baseline" else None,
+        )
+    return table
+
+
+def _figure(figure: Figure) -> str:
+    return f"{figure.value:,.0f} [{figure.low:,.0f}, {figure.high:,.0f}]"
+
+
+def _cells(table: Table, over: bool) -> list[str]:
+    valid = [(table.valid_nouns, table.valid_share), (table.valid_nouns_over, table.valid_share_over)]
+    (leads, share), (beside, share_beside) = reversed(valid) if over else valid
     return [
         f"{table.images:,}",
-        f"{table.valid_nouns:,}",
+        f"{leads:,}",
         f"{table.distinct_nouns:,}",
-        f"{table.valid_share:.1%}",
-        f"{table.valid_nouns_over:,} ({table.valid_share_over:.1%})",
+        f"{share:.1%}",
+        f"{beside:,} ({share_beside:.1%})",
         f"{table.total_nouns:,}",
         f"{table.nouns_per_image:.2f}",
         f"{table.words_per_image:.1f}",
@@ -75,12 +182,26 @@ def _cells(table: Table) -> list[str]:
 def notes(data: Measured, baseline: Measured | None = None) -> list[str]:
     """What was used and what to beware of, one sentence each."""
     table = data.whole.table
-    folding = "singular, lower case" if table.folding == "lemma" else "lower case"
     counted = "common and proper nouns" if table.names_counted else "common nouns only"
+    at_least, more = f"at least {table.min_count}", f"more than {table.min_count}"
+    leads, beside = (more, at_least) if data.profile == "paper" else (at_least, more)
     sentences = [
-        f"Nouns by {table.noun_pipeline}, {counted}, {folding}. VN: distinct nouns seen at least {table.min_count} "
-        f"times (beside it: more than {table.min_count}); DN: distinct nouns."
+        f"Nouns by {table.noun_pipeline}, {counted}, {FOLDINGS[table.folding]}. VN: distinct nouns seen {leads} "
+        f"times (beside it: {beside}); DN: distinct nouns."
     ]
+    if data.profile == "paper":
+        sentences.append(PROFILE_NOTE)
+    if data.whole.loss:
+        sentences.append(
+            f"What a trainer reads: captions cut after {data.whole.loss.tokens:,} tokens of "
+            f"{data.whole.loss.tokenizer}, special tokens included; a noun across or behind the cut is lost. "
+            "Figures that do not say so are of whole captions."
+        )
+    if baseline:
+        sentences.append(
+            f"Gained and lost: nouns whose occurrences, scaled to {_common(data, baseline):,} images, reach "
+            f"{data.valid_from} on one side only; listed by the difference of occurrences per 1,000 images."
+        )
     sizes = [row.table.images for _, row in roles(data, baseline)]
     if len(set(sizes)) > 1:
         sentences.append(f"{SIZE_NOTE} Here: {min(sizes):,} to {max(sizes):,} images.")

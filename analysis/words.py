@@ -41,7 +41,7 @@ _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 def clean(text: str) -> str:
     """The text at the same length, with whatever can be no word blanked."""
-    text = _UNPRINTABLE.sub(" ", text)
+    text = printable(text)
     if "<" in text or "&" in text:
         text = _MARKUP.sub(_blank, text)
     return _TOKEN.sub(_clean_token, text)
@@ -84,6 +84,18 @@ def fold(surface: str) -> str:
     if surface.isalpha() and surface.isascii():
         return surface.lower()
     return _EDGES.sub("", unicodedata.normalize("NFC", unicodedata.normalize("NFC", surface).lower()))
+
+
+def as_written(surface: str) -> str:
+    """The form of a noun that is not folded: NFC, without punctuation at its edges, in the case it was written in."""
+    if surface.isalpha() and surface.isascii():
+        return surface
+    return _EDGES.sub("", unicodedata.normalize("NFC", surface))
+
+
+def printable(text: str) -> str:
+    """The text at the same length, with a space for every sign that no terminal and no UTF-8 file takes."""
+    return _UNPRINTABLE.sub(" ", text)
 
 
 def count_words(text: str) -> int:

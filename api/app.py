@@ -23,6 +23,7 @@ from api import (
     handoff_files,
     handoffs,
     health,
+    keeps,
     metrics,
     openapi,
     samples,
@@ -79,7 +80,7 @@ def _versioned() -> APIRouter:
     """All that wants a key, below /v1. The scheme is named for /docs only; AuthMiddleware is what checks."""
     bearer = HTTPBearer(auto_error=False, description="An API key; wanted as soon as one exists.")
     router = APIRouter(prefix="/v1", dependencies=[Security(bearer)])
-    for module in (datasets, uploads, shards, downloads, samples, events, density, handoffs, handoff_files):
+    for module in (datasets, uploads, shards, downloads, samples, events, density, keeps, handoffs, handoff_files):
         router.include_router(module.router)
     return router
 

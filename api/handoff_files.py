@@ -55,7 +55,8 @@ def find_file(service: Service, dataset: str, digest: str, path: str) -> StoredF
 
 def files_of(manifest: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:
     """{store key: {sha256, size_bytes, …}} of every file that the manifest in `folder` names."""
-    entries = [
+    entries = [manifest["keep"]] if manifest.get("keep") else []
+    entries += [
         entry
         for shard in manifest["shards"]
         for entry in (shard, *(shard[kind] for kind in ("manifest", "records", "nouns", "samples")))

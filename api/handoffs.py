@@ -13,6 +13,7 @@ from fastapi import APIRouter, Response
 from api.density import every_shard
 from api.deps import Cursor, Limit, ServiceDep
 from api.downloads import manifest_key
+from api.keeps import stored_keys
 from api.openapi import problems
 from api.schemas import HandoffCreated, HandoffIn, HandoffOut, Page
 from core.errors import NoSuchHandoffError
@@ -39,11 +40,13 @@ HANDED_OVER = frozenset({"accepted", "handed_off"})
 def create_handoff(name: str, response: Response, service: ServiceDep, body: HandoffIn | None = None) -> HandoffCreated:
     """Hands off every shard that is accepted now: a manifest that pins them by hash and never changes.
 
-    A correction made meanwhile is a 409; ask again once the shard's new edition is accepted.
+    With `keep`, only the samples that those keys name; all others are counted as left out. A correction made meanwhile
+    is a 409; ask again once the shard's new edition is accepted.
     """
     dataset = service.ledger.get_dataset(name)
+    keys = stored_keys(service, body.keep) if body is not None and body.keep is not None else None
     shards = [shard for shard in every_shard(service.ledger, name) if shard.state in HANDED_OVER]
-    made = build(service.store, dataset, shards)
+    made = build(service.store, dataset, shards, keys)
     if _exists(service.ledger, name, made.digest):
         response.status_code = HTTPStatus.OK
     editions = {shard.id: shard.edition or "" for shard in shards}
@@ -74,14 +77,16 @@ class Made:
     summary: dict[str, Any]
 
 
-def build(store: Store, dataset: Dataset, shards: list[Shard]) -> Made:
-    """Makes the manifest of these shards and puts it into the store.
+def build(store: Store, dataset: Dataset, shards: list[Shard], keep: bytes | None = None) -> Made:
+    """Makes the manifest of these shards and puts it into the store; `keep`: the keys of the samples to keep.
 
-    Raises NothingToHandOffError, CountMismatchError, CheckFailedError, StorageError.
+    Raises NothingToHandOffError, CountMismatchError, CheckFailedError, StorageError; BadFieldError for keys that the
+    shards do not have, NotReadyError for shards whose samples were not measured one by one.
     """
     # Here, not above: what counts nouns must not be loaded by whoever only imports the application.
     from analysis.gates import Gates
     from analysis.handoff_build import make_handoff, publish
+    from analysis.keys import read_keys
 
     keys = {manifest_key(shard): shard for shard in shards}
     handoff = make_handoff(
@@ -92,6 +97,7 @@ def build(store: Store, dataset: Dataset, shards: list[Shard]) -> Made:
         gates=Gates.model_validate(dataset.gates) if dataset.gates else None,
         released={key: shard.release_reason for key, shard in keys.items() if shard.release_reason},
         names={key: shard.name for key, shard in keys.items()},
+        keys=None if keep is None else read_keys(keep),
     )
     summary = handoff.totals.model_dump(mode="json") | {
         "density": handoff.density,

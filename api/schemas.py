@@ -112,7 +112,7 @@ class DatasetIn(_In):
                         "prompt": "Describe this image and its style in a very detailed manner",
                         "generation": {"max_new_tokens": 300},
                     },
-                    "gates": {"min_valid_share": 0.1, "min_nouns_per_image": 20, "max_flagged_share": 0.05},
+                    "gates": {"min_valid_share": 0.1, "valid_share_images": 10_000, "max_rejected_share": 0.05},
                 }
             ]
         }
@@ -286,8 +286,22 @@ class DensityOut(BaseModel):
     noun_pipeline: str
 
 
+class KeepOut(BaseModel):
+    """Keys of samples to keep, as they were sent."""
+
+    sha256: str = Field(description="Of the file; names it in POST …/handoffs.", examples=[_SHA256])
+    size_bytes: int = Field(examples=[3400])
+    samples: int = Field(description="Keys in it.", examples=[300])
+
+
 class HandoffIn(_In):
-    """Nothing is asked: a hand-off holds every shard that is accepted."""
+    """A hand-off holds every shard that is accepted, with all captioned samples or with those to keep."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"keep": _SHA256}]})
+
+    keep: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of keys sent before; none: all samples are kept."
+    )
 
 
 class HandoffOut(_Out):

@@ -162,9 +162,19 @@ class Client:
 
     # ---- hand-offs --------------------------------------------------------------------------------------------------
 
-    def hand_off(self, dataset: str) -> Json:
-        """Makes the hand-off of what is accepted now, or returns the same again: {digest, key, summary, manifest}."""
-        return self._json("POST", f"/v1/datasets/{_part(dataset)}/handoffs", json={})
+    def put_keep(self, dataset: str, file: Path, sha256: str) -> Json:
+        """Sends the keys of samples to keep; `sha256` is the file's. Raises BadFieldError for what is no keys file."""
+        headers = {"Content-Length": str(file.stat().st_size), "Repr-Digest": repr_digest(sha256)}
+        path = f"/v1/datasets/{_part(dataset)}/keeps/{sha256}"
+        return self._json("PUT", path, content=_blocks(file, lambda _: None), headers=headers)
+
+    def hand_off(self, dataset: str, keep: str | None = None) -> Json:
+        """Makes the hand-off of what is accepted now, or returns the same again: {digest, key, summary, manifest}.
+
+        `keep`: the SHA-256 of keys that were sent; without it every captioned sample is handed off.
+        """
+        body = {} if keep is None else {"keep": keep}
+        return self._json("POST", f"/v1/datasets/{_part(dataset)}/handoffs", json=body)
 
     def handoff_file(
         self, dataset: str, digest: str, key: str, target: Path, advance: Advance, sha256: str | None = None

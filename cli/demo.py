@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.demo_report import Pair, Told, read_truths, write_report, write_strip, write_summary
+from cli.demo_report import DENSITY, Pair, Told, read_truths, write_report, write_strip, write_summary
 
 if TYPE_CHECKING:
     from analysis.density import Table
@@ -90,6 +90,7 @@ def demo(
     write_report(folder / "report.html", told, load_pipeline())
     write_strip(folder / "pictures.jpg", pairs)
     write_summary(folder / "summary.md", told)
+    write_density(folder)
     print(closing(folder, told))
     if not ok:
         raise typer.Exit(1)
@@ -160,6 +161,21 @@ def prove(manifest: Path) -> tuple[str, bool]:
     report = verify_path(manifest)
     show_report(report)
     return report.sentence(), report.ok
+
+
+def write_density(folder: Path) -> None:
+    """The density report of what was handed off against the old texts, as `densify density --html` writes it."""
+    from analysis.gathered import Gathered
+    from analysis.html_report import Story, write_html
+    from analysis.tables import Counting, measure_paths
+
+    captions, old_text, page = folder / "handoff" / "captioned", folder / "old_text.jsonl", folder / DENSITY
+    heard = Gathered()
+    data = measure_paths([captions], Counting(told=heard))
+    before = Gathered(wanted=heard.keys())
+    baseline = measure_paths([old_text], Counting(told=before))
+    command = f"densify density {captions} --baseline {old_text} --html {page}"
+    write_html(page, Story(data, heard, Counting(), [captions], command, baseline, before))
 
 
 def step(number: int, text: str) -> None:
@@ -251,6 +267,6 @@ def closing(folder: Path, told: Told) -> str:
     return f"""
 Nouns an image: {told.old.nouns_per_image:.1f} in the old text, {told.new.nouns_per_image:.1f} in the captions.
 Things rightly named: {before:.1%} before, {now:.1%} now.
-Look at {folder}/report.html in a browser. What to type next:
+Look at {folder}/report.html and {folder}/{DENSITY} in a browser. What to type next:
 
 {commands}"""

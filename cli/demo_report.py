@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from analysis.density import Table
+    from analysis.lit import Pieces
     from analysis.nouns import NounPipeline
     from scenes.graph import Scene
     from scenes.scorer import Scores
 
 TEMPLATE = "demo_report.html"
+#: The density report beside this one, to which it links.
+DENSITY = "density.html"
 #: Pictures in the report: the first ones of the set, not the best ones.
 SHOWN = 24
 #: Pictures in the strip, and its height in pixels.
@@ -96,7 +99,13 @@ def write_report(file: Path, told: Told, nouns: NounPipeline) -> None:
         )
     ]
     page = environment.get_template(TEMPLATE).render(
-        told=told, cards=cards, tiles=_tiles(told), rows=_rows(told), facts=_facts(told), images=len(told.pairs)
+        told=told,
+        cards=cards,
+        tiles=_tiles(told),
+        rows=_rows(told),
+        facts=_facts(told),
+        images=len(told.pairs),
+        density=DENSITY,
     )
     write_atomic(file, page.encode())
 
@@ -149,17 +158,15 @@ def _fitted(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB").resize((width, STRIP_HEIGHT), Image.Resampling.LANCZOS)
 
 
-def _lit(texts: Sequence[str], nouns: NounPipeline) -> Iterator[list[tuple[str, bool]]]:
+def _lit(texts: Sequence[str], nouns: NounPipeline) -> Iterator[Pieces]:
     """Each text in pieces, with whether a piece is a noun."""
+    from analysis.lit import lit
+
     for text, found in zip(texts, nouns.nouns(texts), strict=True):
-        pieces, end = [], 0
-        for noun in found:
-            pieces += [(text[end : noun.start], False), (text[noun.start : noun.end], True)]
-            end = noun.end
-        yield [piece for piece in [*pieces, (text[end:], False)] if piece[0]]
+        yield lit(text, ((noun.start, noun.end) for noun in found))
 
 
-def _card(pair: Pair, old: list[tuple[str, bool]], new: list[tuple[str, bool]]) -> dict[str, Any]:
+def _card(pair: Pair, old: Pieces, new: Pieces) -> dict[str, Any]:
     from scenes.scorer import score
 
     scores = score([(pair.scene, pair.caption)])

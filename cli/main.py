@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from cli import (
     caption,
+    curate,
     demo,
     density,
     doctor,
@@ -57,6 +58,7 @@ Then, in another terminal:
 Without a service:
   densify caption train-*.tar --out captioned/
   densify density captions.jsonl --baseline alt_texts.jsonl
+  densify curate captions.jsonl --budget 10000 --out keys.parquet
 
 Many machines: Redis, PostgreSQL, `densify serve`, and `densify worker` where the GPUs are (docs/operations.md).
 
@@ -122,6 +124,7 @@ app.command(rich_help_panel=MAIN_JOB)(verify.verify)
 app.command(rich_help_panel=LOCAL)(demo.demo)
 app.command(rich_help_panel=LOCAL)(caption.caption)
 app.command(rich_help_panel=LOCAL, cls=density.GreedyBaseline)(density.density)
+app.command(rich_help_panel=LOCAL)(curate.curate)
 app.command(rich_help_panel=SERVICE)(serve.serve)
 app.command(rich_help_panel=SERVICE)(worker.worker)
 app.command(rich_help_panel=SERVICE)(doctor.doctor)

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from shards.verify import Finding, VerifyReport
 
 COUNTS = ("samples_in", "captioned", "rejected")
+#: Counts of shards of which a hand-off keeps some samples: captioned = kept + left_out.
+KEPT = ("kept", "left_out")
 #: Findings that are printed; --json has them all.
 SHOWN = 20
 
 
 @dataclass(slots=True)
 class Report:
-    """What was proven: one row per captioned shard, one finding per thing that is not as the manifests say."""
+    """What was proven: one row per captioned shard, one finding per thing that is not as the manifests say.
+
+    A shard of several hand-offs has a row for each.
+    """
 
     path: str
     shards: list[dict[str, Any]] = field(default_factory=list)
@@ -35,16 +40,28 @@ class Report:
     def ok(self) -> bool:
         return not self.findings
 
+    @property
+    def keeps(self) -> bool:
+        """Whether hand-offs keep some samples of every shard, and no shard is in two of them."""
+        each = [shard for shard in self._once() if "kept" in shard]
+        return 0 < len(each) == len(self.shards)
+
     def sum(self, name: str) -> int:
-        """One of COUNTS over all shards."""
-        return sum(shard.get(name, 0) for shard in self.shards)
+        """One of COUNTS, or KEPT, over all shards, each once."""
+        return sum(shard.get(name, 0) for shard in self._once())
+
+    def _once(self) -> list[dict[str, Any]]:
+        return list({shard["sha256"]: shard for shard in self.shards}.values())
 
     def sentence(self) -> str:
         """What was proven, or that it was not."""
         if not self.ok:
             return f"NOT proven: {len(self.findings)} findings"
         samples, captioned, rejected = (self.sum(name) for name in COUNTS)
-        return f"proven: {samples} samples in = {captioned} captioned + {rejected} rejected"
+        kept = f"{self.sum('kept')} kept + {self.sum('left_out')} left out"
+        return (
+            f"proven: {samples} samples in = {kept if self.keeps else f'{captioned} captioned'} + {rejected} rejected"
+        )
 
     def add_findings(self, findings: list[Finding], unlisted: int = 0) -> None:
         self.findings += [asdict(finding) for finding in findings]
@@ -53,7 +70,8 @@ class Report:
 
     def add_shard(self, name: str, report: VerifyReport) -> None:
         """Takes in the proof of one captioned shard."""
-        self.shards.append({"name": name, **report.counts, "ok": report.ok})
+        sha256 = report.manifest.sha256 if report.manifest else name
+        self.shards.append({"name": name, "sha256": sha256, **report.counts, "ok": report.ok})
         self.add_findings(report.findings, report.unlisted)
 
 
@@ -157,9 +175,11 @@ def _handoff(file: Path, report: Report) -> set[Path]:
         report.shards.append(
             {
                 "name": shard.name,
+                "sha256": shard.sha256,
                 "samples_in": shard.samples_in,
                 "captioned": shard.captioned,
                 "rejected": shard.rejected,
+                **({} if shard.kept is None else {name: getattr(shard, name) for name in KEPT}),
                 "ok": found.ok or (not named and all(_names_a_shard(where, found.handoff) for where in places)),
             }
         )
@@ -182,13 +202,14 @@ def show_report(report: Report) -> None:
     """One row per shard, the sum, and the findings."""
     from cli.console import print_table
 
+    counts = (*COUNTS, *KEPT) if any("kept" in shard for shard in report.shards) else COUNTS
     rows = [
-        [shard["name"], *(str(shard.get(name, "-")) for name in COUNTS), "ok" if shard["ok"] else "NOT OK"]
+        [shard["name"], *(str(shard.get(name, "-")) for name in counts), "ok" if shard["ok"] else "NOT OK"]
         for shard in report.shards
     ]
     if len(rows) > 1:
-        rows.append(["all", *(str(report.sum(name)) for name in COUNTS), "ok" if report.ok else "NOT OK"])
-    print_table(report.path, ["shard", "samples in", "captioned", "rejected", ""], rows, text=("shard",))
+        rows.append(["all", *(str(report.sum(name)) for name in counts), "ok" if report.ok else "NOT OK"])
+    print_table(report.path, ["shard", *(name.replace("_", " ") for name in counts), ""], rows, text=("shard",))
     for finding in report.findings[:SHOWN]:
         print(f"{finding['code']}: {finding['where']}: {finding['sentence']}")
     if len(report.findings) > SHOWN:

@@ -80,7 +80,7 @@ class BadCursorError(InputError):
 class DigestMismatchError(InputError):
     code = "digest_mismatch"
     status = 422
-    hint = "The bytes that arrived are not the bytes that were announced: upload the shard again."
+    hint = "The bytes that arrived are not the bytes that were announced: upload it again."
 
 
 class BadDigestError(InputError):
@@ -102,13 +102,13 @@ class BodyTooLongError(InputError):
 
 class BodyTooShortError(InputError):
     code = "body_too_short"
-    hint = "The connection ended before the announced length: upload the shard again."
+    hint = "The connection ended before the announced length: upload it again."
 
 
 class BodyStalledError(InputError):
     code = "body_stalled"
     status = 408
-    hint = "Next to nothing arrived for DENSIFY_UPLOAD_STALL_S seconds: upload the shard again."
+    hint = "Next to nothing arrived for DENSIFY_UPLOAD_STALL_S seconds: upload it again."
 
 
 class UnsupportedMediaError(InputError):

@@ -26,6 +26,16 @@ def captioned_key(sha256: str, edition: str, suffix: str = ".tar") -> str:
     return f"captioned/{sha256[:2]}/{sha256}/{edition}/{sha256[:16]}-{edition}{suffix}"
 
 
+def keys_key(sha256: str) -> str:
+    """Keys of samples to keep, as they were sent; sha256: of the file."""
+    return f"keys/{sha256[:2]}/{sha256}.parquet"
+
+
+def keep_key(sha256: str) -> str:
+    """The keep file of hand-offs that hold some samples of their shards alone; sha256: of the file."""
+    return f"handoffs/keep/{sha256}.parquet"
+
+
 def handoff_key(dataset: str, digest: str) -> str:
     """A hand-off manifest."""
     return f"handoffs/{dataset}-{digest[:16]}.json"

@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,6 +73,14 @@ class Record:
         return self.status == "captioned"
 
 
+class Captioned(NamedTuple):
+    """A captioned sample by its place, its key and its flags: what is known of it without its caption."""
+
+    ordinal: int
+    key: str
+    flags: tuple[str, ...]
+
+
 def final_caption(record: Record, corrections: Mapping[int, tuple[int, str]]) -> str:
     """The text that goes into the captioned shard: a person's correction of this ordinal, else the model's caption.
 
@@ -125,6 +133,20 @@ def read_records(source: bytes | str | Path | IO[bytes]) -> list[Record]:
     at = SCHEMA.names.index("flags")
     columns[at] = [tuple(flags or ()) for flags in columns[at]]
     return [Record(*row) for row in zip(*columns, strict=True)]
+
+
+def read_captioned(source: bytes | str | Path | IO[bytes]) -> list[Captioned]:
+    """The captioned samples, in order, of the same sources; captions stay unread. Raises StorageError as well."""
+    names = ["ordinal", "key", "flags", "status"]
+    try:
+        table = pq.read_table(_opened(source), columns=names)
+        if [field.type for field in table.schema] != [SCHEMA.field(name).type for name in names]:
+            raise ValueError("its columns are not those of records")
+        columns: list[list[Any]] = [table.column(name).to_pylist() for name in names]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StorageError(f"Records cannot be read: {error}.") from error
+    rows = zip(*columns, strict=True)
+    return [Captioned(at, key, tuple(flags or ())) for at, key, flags, status in rows if status == "captioned"]
 
 
 def read_metadata(source: bytes | str | Path | IO[bytes]) -> dict[str, str]:

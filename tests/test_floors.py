@@ -85,10 +85,10 @@ def test_every_room_is_in_the_distribution() -> None:
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import api.app", ("torch", "transformers", "spacy")),
+        ("import api.app", ("torch", "transformers", "spacy", "matplotlib")),
         (
             "import cli.main",
-            ("torch", "transformers", "spacy", "fastapi", "uvicorn", "celery", "sqlalchemy", "pyarrow"),
+            ("torch", "transformers", "spacy", "fastapi", "uvicorn", "celery", "sqlalchemy", "pyarrow", "matplotlib"),
         ),
     ],
 )

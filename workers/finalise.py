@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from analysis.counts import measure, write_samples
 from analysis.density import Table, table_from_counts
-from analysis.gates import Gates, check
+from analysis.gates import Gates, Tally, check
 from analysis.nouns import load_pipeline
 from core.errors import NotStoredError
 from core.logs import get_logger
@@ -102,9 +102,14 @@ def write_edition(
 
 def _judge(service: Service, claim: ShardClaim, edition: Edition) -> None:
     manifest = edition.manifest
-    failures = check(
-        Gates.model_validate(claim.dataset.gates or {}), edition.table, manifest.flagged, manifest.captioned
+    tally = Tally(
+        samples_in=manifest.samples_in,
+        rejected=manifest.rejected,
+        captions=manifest.captioned,
+        flagged=manifest.flagged,
+        cut_off=manifest.flags.get("cut_off", 0),
     )
+    failures = check(Gates.model_validate(claim.dataset.gates or {}).of_shard(), edition.table, tally)
     service.ledger.complete_gated(claim, not failures, [failure.sentence for failure in failures])
     log.info(
         "shard_finished",

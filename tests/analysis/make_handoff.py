@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from analysis.counts import measure, write_samples
 from analysis.density import table_from_counts
+from analysis.gates import Gates
 from analysis.handoff import Handoff
 from analysis.handoff_build import make_handoff, publish
+from analysis.keys import read_keys
 from core.spec import CaptionSpec
 from shards.captioned import build_captioned
 from shards.ingest import load_index, store_shard
@@ -33,6 +41,7 @@ def captioned_shard(
     first: int = 0,
     rejected: Sequence[int] = (),
     flagged: Sequence[int] = (),
+    cut_off: Sequence[int] = (),
     extension: str = "jpg",
     spec: CaptionSpec = SPEC,
 ) -> str:
@@ -53,9 +62,9 @@ def captioned_shard(
                 key,
                 "captioned",
                 caption=CAPTION.format(key),
-                finish_reason="stop",
+                finish_reason="length" if ordinal in cut_off else "stop",
                 tokens=12,
-                flags=("boilerplate",) if ordinal in flagged else (),
+                flags=("boilerplate",) * (ordinal in flagged) + ("cut_off",) * (ordinal in cut_off),
                 width=32,
                 height=24,
                 image_sha256=hashlib.sha256(pictures[key]).hexdigest(),
@@ -80,15 +89,29 @@ def captioned_shard(
     return key
 
 
-def handed_off(folder: Path) -> tuple[Store, Handoff, Path]:
-    """A store with a hand-off of three shards (one JPEG, one PNG, one with rejects), and the manifest's path."""
+def handed_off(
+    folder: Path, keep: Sequence[tuple[str, str]] = (), gates: Gates | None = None
+) -> tuple[Store, Handoff, Path]:
+    """A store with a hand-off of three shards (one JPEG, one PNG, one with rejects), and the manifest's path.
+
+    `keep`: (shard, key) of the samples to keep, where not all are.
+    """
     store = open_store(str(folder))
     keys = [
-        captioned_shard(store, "a", [f"a/{n:04d}" for n in range(6)], flagged=[1]),
+        captioned_shard(store, "a", [f"a/{n:04d}" for n in range(6)], flagged=[1], cut_off=[1]),
         captioned_shard(store, "b", [f"{n:04d}" for n in range(5)], first=100, rejected=[0, 3]),
         captioned_shard(store, "c", ["0001", "multiply", "x y", "X Y"], first=200, extension="png"),
     ]
-    handoff = make_handoff(store, "birds", SPEC, keys)
+    handoff = make_handoff(store, "birds", SPEC, keys, gates=gates, keys=read_keys(keys_file(keep)) if keep else None)
     path = store.path(publish(store, handoff))
     assert path is not None
     return store, handoff, path
+
+
+def keys_file(rows: Sequence[tuple[str, str]], **claims: Any) -> bytes:
+    """A keys file of (shard, key), as `densify curate --out` writes it; `claims` go into its metadata."""
+    columns = {"shard": [shard for shard, _ in rows], "key": [key for _, key in rows], "order": range(1, len(rows) + 1)}
+    header = json.dumps({"format": "densify.keys/1", **claims}).encode()
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns).replace_schema_metadata({b"densify": header}), sink, compression="zstd")
+    return sink.getvalue()

@@ -206,6 +206,23 @@ def test_empty_captions_count_and_missing_ones_do_not(write: Write) -> None:
     assert len(reading.notes()) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "numbered"),
+    [
+        ("a.jsonl", '{"key": "x", "text": "a"}\n{"text": "b"}\n"c"\n', 2),
+        ("a.csv", "id,caption\nx,a\n", 0),
+        ("a.tsv", "caption\na\nb\n", 2),
+        ("a.txt", "a\n\nb\n", 2),
+    ],
+)
+def test_rows_that_are_known_by_their_line_alone_are_counted(
+    write: Write, name: str, content: str, numbered: int
+) -> None:
+    reading = Reading()
+    read(write(name, content), reading=reading)
+    assert reading.numbered == numbered
+
+
 def test_nuls_and_broken_utf_8_are_put_right_and_counted(write: Write, tmp_path: Path) -> None:
     reading = Reading()
     raw = b'{"text": "a \x00dog"}\n{"text": "a c\xff\xfeat"}\n{"text": "a \\u0000 bird"}\n'

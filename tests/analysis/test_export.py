@@ -154,3 +154,42 @@ def test_wrong_calls_are_refused(handoff: tuple[Handoff, Path], tmp_path: Path) 
     assert (tmp_path / "full" / "mine.txt").read_text() == "keep"
     (tmp_path / "empty").mkdir()
     assert export(handoff[1], tmp_path / "empty", "kohya").samples == 13
+
+
+# ---- a hand-off that keeps some samples -----------------------------------------------------------------------------
+
+KEEP = [("a", "a/0001"), ("a", "a/0004"), ("b", "0004")]
+KEPT = {hashlib.sha256(data).hexdigest() for data in (picture(1), picture(4), picture(104))}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return handed_off(tmp_path_factory.mktemp("kept"), KEEP)[2]
+
+
+@pytest.mark.parametrize(
+    ("format", "folder"), [("kohya", "1_densify"), ("everydream", ""), ("imagefolder", ""), ("pixart", "InternImgs")]
+)
+def test_only_kept_samples_go_out(format: str, folder: str, kept: Path, tmp_path: Path) -> None:
+    steps: list[int] = []
+    result = export(kept, tmp_path / "out", format, progress=steps.append)  # type: ignore[arg-type]
+    assert result.samples == sum(steps) == 3
+    assert hashes(images(tmp_path / "out" / folder)) == KEPT
+
+
+def test_shards_with_nothing_kept_need_not_be_there(tmp_path: Path) -> None:
+    _, handoff, path = handed_off(tmp_path / "store", KEEP)
+    assert handoff.shards[2].kept == 0
+    (path.parent / handoff.shards[2].path).unlink()
+    assert export(path, tmp_path / "out", "kohya").samples == 3
+
+
+def test_a_changed_keep_file_leaves_no_export_behind(tmp_path: Path) -> None:
+    _, handoff, path = handed_off(tmp_path / "store", KEEP)
+    assert handoff.keep is not None
+    keep = path.parent / handoff.keep.path
+    keep.write_bytes(flip(keep.read_bytes(), 300))
+    for format in FORMATS:
+        with pytest.raises(CheckFailedError, match="bytes have changed"):
+            export(path, tmp_path / "out", format)  # type: ignore[arg-type]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["store"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def test_the_name_is_the_contents_hash_and_the_order_of_shards_does_not_matter()
     assert one.file_name == f"birds-{one.digest[:16]}.json"
     assert load(one.dump()) == one
     assert load(one.dump()).dump() == one.dump()
+
+
+def test_hand_offs_made_before_later_gates_and_keeps_have_the_same_bytes() -> None:
+    made = {
+        gates: build(
+            "birds", SPEC, [entry("b"), entry("a", released="wanted")], table(16), code_version="1", gates=gates
+        )
+        for gates in (None, Gates(min_valid_share=0.6, max_flagged_share=0.5))
+    }
+    # The digests that Densify 0.1 gave them.
+    assert [handoff.digest[:16] for handoff in made.values()] == ["c48d79e7a3c86ce3", "ce1da7f5d668b1f4"]
+    assert [hashlib.sha256(handoff.dump()).hexdigest()[:16] for handoff in made.values()] == [
+        "c459c1cc5299e889",
+        "0146564f266897c3",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +165,28 @@ def test_a_hand_off_is_made_from_the_store_and_published_once(tmp_path: Path) ->
     before = path.stat().st_mtime_ns
     assert publish(store, handoff) == f"handoffs/{handoff.file_name}"
     assert path.stat().st_mtime_ns == before
+
+
+def test_gates_are_asked_of_the_data_set_as_a_whole(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    keys = [
+        captioned_shard(store, "a", [f"{n:04d}" for n in range(4)], cut_off=[1], rejected=[2]),
+        captioned_shard(store, "b", [f"{n:04d}" for n in range(4)], first=50, cut_off=[0]),
+    ]
+
+    def failures(**gates: float) -> list[tuple[str, float]]:
+        handoff = make_handoff(store, "birds", SPEC, keys, gates=Gates.model_validate(gates))
+        assert handoff.gates.passed is not bool(handoff.gates.failures)
+        return [(failure.gate, failure.figure) for failure in handoff.gates.failures]
+
+    assert failures(max_cut_off_share=0.29, max_rejected_share=0.125) == []
+    assert failures(max_cut_off_share=0.28, max_rejected_share=0.12) == [
+        ("max_cut_off_share", 2 / 7),
+        ("max_rejected_share", 1 / 8),
+    ]
+    # Seven captions with the same five nouns: none of them ten times, in two images or in seven.
+    assert failures(min_valid_share=0.1, valid_share_images=2) == [("min_valid_share", 0.0)]
+    assert failures(min_valid_share=0.0, valid_share_images=8) == [("valid_share_images", 7)]
 
 
 def test_names_and_releases_are_recorded(tmp_path: Path) -> None:

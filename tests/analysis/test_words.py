@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.words import clean, count_words, fold, is_noun_form
+from analysis.words import as_written, clean, count_words, fold, is_noun_form, printable
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,25 @@ def test_folding_drops_case_edges_and_unicode_variants(surface: str, form: str) 
 @given(st.text(max_size=40))
 def test_folding_twice_is_folding_once(surface: str) -> None:
     assert fold(fold(surface)) == fold(surface)
+
+
+@pytest.mark.parametrize(
+    ("surface", "form"),
+    [("Dog", "Dog"), ("DOGS", "DOGS"), ("'Cat'", "Cat"), ("Cafe\u0301", "Café"), ("“House”", "House"), ("--", "")],
+)
+def test_a_form_as_written_keeps_its_case_and_drops_edges(surface: str, form: str) -> None:
+    assert as_written(surface) == form
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40))
+def test_a_form_as_written_stays_what_it_is_and_folds_to_the_same(surface: str) -> None:
+    assert as_written(as_written(surface)) == as_written(surface)
+    assert fold(as_written(surface)) == fold(surface)
+
+
+def test_what_is_printable_has_no_sign_that_moves_a_cursor_or_breaks_utf_8() -> None:
+    assert printable("a\x1b[31m\tb\n\ud83d\x00c") == "a [31m\tb\n  c"
 
 
 def test_words_are_runs_of_letters_and_digits_joined_by_apostrophes_and_hyphens() -> None:

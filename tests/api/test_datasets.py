@@ -56,6 +56,16 @@ def test_another_spec_or_other_gates_under_the_name_are_refused(birds: TestClien
 def test_gates_are_kept_as_they_were_set(client: TestClient) -> None:
     made = client.post("/v1/datasets", json={"name": "birds", "gates": {"max_flagged_share": 0.05}}).json()
     assert made["gates"] == {"max_flagged_share": 0.05}
+    every = {
+        "min_valid_share": 0.1,
+        "valid_share_images": 10_000,
+        "min_nouns_per_image": 20,
+        "max_flagged_share": 0.05,
+        "max_cut_off_share": 0.02,
+        "max_rejected_share": 0.01,
+    }
+    assert client.post("/v1/datasets", json={"name": "all", "gates": every}).json()["gates"] == every
+    assert client.get("/v1/datasets/all").json()["gates"] == every
 
 
 @pytest.mark.parametrize(
@@ -63,6 +73,9 @@ def test_gates_are_kept_as_they_were_set(client: TestClient) -> None:
     [
         ({"gates": {"min_valid_share": 1.5}}, "gates.min_valid_share"),
         ({"gates": {"min_valid_shares": 0.5}}, "gates.min_valid_shares"),
+        ({"gates": {"max_rejected_share": 2}}, "gates.max_rejected_share"),
+        ({"gates": {"min_valid_share": 0.1, "valid_share_images": 0.5}}, "gates.valid_share_images"),
+        ({"gates": {"valid_share_images": 1000}}, "gates"),
         ({"spec": {"engine": "magic"}}, "spec.engine"),
         ({"spec": {"generation": {"max_new_tokens": 0}}}, "spec.generation.max_new_tokens"),
         ({"spec": {"generation": {"temprature": 1}}}, "spec.generation.temprature"),

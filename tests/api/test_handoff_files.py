@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.handoff_files import files_of
+from tests.analysis.make_handoff import keys_file
 from tests.api.support import finish, sha256_of, small_tar
 from tests.api.test_errors import problem
 from workers.service import Service
@@ -34,6 +35,19 @@ def test_every_file_that_is_named_comes_as_it_was_pinned(birds: TestClient, file
         assert answer.headers["etag"] == f'"{sha256}"'
         part = birds.get(url, headers={"Range": "bytes=3-8"})
         assert (part.status_code, part.content) == (206, answer.content[3:9])
+
+
+def test_the_keep_file_is_one_of_them(birds: TestClient, files: dict[str, str], service: Service) -> None:
+    data = keys_file([("a", "0001"), ("b", "0003")])
+    sha256 = sha256_of(data)
+    assert birds.put(f"/v1/datasets/birds/keeps/{sha256}", content=data).status_code == 201
+    made = birds.post(HANDOFFS, json={"keep": sha256}).json()
+    found = files_of(made["manifest"], posixpath.dirname(made["key"]))
+    assert len(found) == 11
+    keep = f"handoffs/{made['manifest']['keep']['path']}"
+    answer = birds.get(f"{HANDOFFS}/{made['digest']}/files/{keep}")
+    assert (answer.status_code, sha256_of(answer.content)) == (200, found[keep]["sha256"])
+    problem(birds.get(f"{HANDOFFS}/{made['digest']}/files/keys/{sha256[:2]}/{sha256}.parquet"), 404, "not_found")
 
 
 def test_nothing_else_of_the_store_is_served(birds: TestClient, service: Service, files: dict[str, str]) -> None:

@@ -30,6 +30,7 @@ OPERATIONS = {
     "GET /v1/datasets/{name}/progress",
     "GET /v1/datasets/{name}/events",
     "GET /v1/datasets/{name}/density",
+    "PUT /v1/datasets/{name}/keeps/{sha256}",
     "POST /v1/datasets/{name}/handoffs",
     "GET /v1/datasets/{name}/handoffs",
     "GET /v1/datasets/{name}/handoffs/{digest}",
@@ -85,6 +86,7 @@ def test_bodies_and_answers_have_examples(spec: dict[str, Any]) -> None:
     for name in ("ShardOut", "SampleOut", "ProgressOut", "RejectOut", "HandoffOut", "DatasetOut"):
         assert any("examples" in field for field in schemas[name]["properties"].values()), name
     assert "HTTPValidationError" not in schemas
+    assert schemas["HandoffIn"]["examples"][1].keys() == {"keep"}
 
 
 def test_the_upload_takes_a_tar_and_a_digest(spec: dict[str, Any]) -> None:

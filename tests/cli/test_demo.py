@@ -27,7 +27,7 @@ def test_the_demo_goes_the_whole_way_and_its_captions_are_true(densify: Densify,
         "baseline: old_text.jsonl",
         "2 of 2 shards passed the gates",
         "proven: 72 samples in = 72 captioned + 0 rejected",
-        f"Look at {folder}/report.html",
+        f"Look at {folder}/report.html and {folder}/density.html",
     ):
         assert words in result.stdout
     (manifest,) = (folder / "handoff" / "handoffs").glob("scenes-*.json")
@@ -38,6 +38,10 @@ def test_the_demo_goes_the_whole_way_and_its_captions_are_true(densify: Densify,
     captions = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
     assert score((truths[line["key"]], line["caption"]) for line in captions).noun.f1.value > 0.9
     assert densify("verify", manifest).exit_code == 0
+    assert 'href="density.html"' in (folder / "report.html").read_text()
+    page = (folder / "density.html").read_text()
+    assert page.count('<img src="data:image/jpeg;base64,') == page.count("old text: ") == 12
+    assert f"densify density {folder}/handoff/captioned --baseline {folder}/old_text.jsonl" in page
 
 
 def test_the_report_shows_pictures_old_text_and_captions_and_needs_no_other_file(tmp_path: Path) -> None:
@@ -55,7 +59,8 @@ def test_the_report_shows_pictures_old_text_and_captions_and_needs_no_other_file
     assert page.count("right word for word") == 23
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    assert set(re.findall(r'(?:src|href)="([^"]{5})', page)) == {"data:"}
+    assert set(re.findall(r'src="([^"]{5})', page)) == {"data:"}
+    assert re.findall(r'href="([^"]*)', page) == ["density.html"]
     assert f"<mark>{pairs[1].scene.things[0].noun}" in page
     write_summary(tmp_path / "summary.md", told)
     summary = (tmp_path / "summary.md").read_text()

@@ -16,9 +16,11 @@ from core.errors import StorageError
 from core.reasons import FLAGS, REJECT_REASONS
 from shards.records import (
     FORMAT,
+    Captioned,
     Record,
     final_caption,
     final_record,
+    read_captioned,
     read_metadata,
     read_records,
     write_records,
@@ -70,6 +72,14 @@ def test_what_is_written_is_read(records: list[Record]) -> None:
     assert write_records(records, {"k": "v"}) == data
 
 
+@settings(deadline=None)
+@given(records=RECORDS)
+def test_captioned_samples_are_read_without_their_captions(records: list[Record]) -> None:
+    captioned = [record for record in records if record.is_captioned]
+    expected = [Captioned(record.ordinal, record.key, record.flags) for record in captioned]
+    assert read_captioned(write_records(records)) == expected
+
+
 def test_bytes_paths_and_files_are_read_alike(tmp_path: Path) -> None:
     data = write_records([CAPTIONED, REJECTED], {"spec": "abc"})
     path = tmp_path / "x.parquet"
@@ -94,6 +104,16 @@ def test_other_tools_read_the_columns(tmp_path: Path) -> None:
 def test_damaged_records_are_a_storage_error(data: bytes) -> None:
     with pytest.raises(StorageError):
         read_records(data)
+
+
+@pytest.mark.parametrize(
+    "columns", [{"key": ["x"]}, {"ordinal": ["x"], "key": ["x"], "flags": [[]], "status": ["captioned"]}]
+)
+def test_captioned_samples_of_another_table_are_a_storage_error(columns: dict[str, list[object]]) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    with pytest.raises(StorageError, match="Records cannot be read"):
+        read_captioned(sink.getvalue())
 
 
 def test_another_table_is_a_storage_error() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from core.errors import BadNameError, NotStoredError, StorageError, StorageFullError
+from shards.keys import keep_key, keys_key
 from shards.store import Store, captioned_key, chunk_folder, chunk_key, handoff_key, open_store, source_key
 
 SHA = "0123456789abcdef" * 4
@@ -206,6 +207,8 @@ def test_keys_are_laid_out_as_documented() -> None:
     stem = f"captioned/01/{SHA}/{edition}/{SHA[:16]}-{edition}"
     assert captioned_key(SHA, edition, ".nouns.parquet") == f"{stem}.nouns.parquet"
     assert handoff_key("set", "d" * 64) == f"handoffs/set-{'d' * 16}.json"
+    assert keep_key(SHA) == f"handoffs/keep/{SHA}.parquet"
+    assert keys_key(SHA) == f"keys/{SHA[:2]}/{SHA}.parquet"
 
 
 def test_a_file_system_without_hard_links_publishes_once_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

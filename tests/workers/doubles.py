@@ -23,11 +23,20 @@ NOUNS = ("boat", "tree", "house", "dog", "river", "cloud", "street", "table")
 
 
 class FakeEngine:
-    """Captions a picture by its colour. `before` is called ahead of each picture and may raise or wait."""
+    """Captions a picture by its colour. `before` is called ahead of each picture and may raise or wait.
 
-    def __init__(self, identity: str = "fake:1", before: Callable[[CaptionRequest], None] = lambda _: None) -> None:
+    `limit`: keys of pictures whose captions reach the token limit.
+    """
+
+    def __init__(
+        self,
+        identity: str = "fake:1",
+        before: Callable[[CaptionRequest], None] = lambda _: None,
+        limit: Iterable[str] = (),
+    ) -> None:
         self.identity = identity
         self.before = before
+        self.limit = frozenset(limit)
         self.seen: list[str] = []
         self.closed = False
         self._lock = threading.Lock()
@@ -43,7 +52,7 @@ class FakeEngine:
                 self.seen.append(request.key)
             red, green, blue = request.image.getpixel((0, 0))  # type: ignore[misc]
             text = f"A {NOUNS[red % 8]} beside a {NOUNS[green % 8]} and a {NOUNS[blue % 8]}, seen as {request.key}."
-            yield Completion(request.key, text, len(text.split()), "stop")
+            yield Completion(request.key, text, len(text.split()), "length" if request.key in self.limit else "stop")
 
     def close(self) -> None:
         self.closed = True

@@ -271,6 +271,23 @@ def test_a_shard_that_fails_its_gates_is_held_with_the_figures(service: Service,
     assert "50" in shard.findings[0]
 
 
+def test_cut_off_captions_and_rejected_samples_are_gated(service: Service, tmp_path: Path) -> None:
+    gates = {"max_cut_off_share": 0.3, "max_rejected_share": 0.25, "min_valid_share": 1.0, "valid_share_images": 9}
+    service.ledger.create_dataset("strict", SPEC, gates)
+    submit(service, "strict", make_shard(tmp_path / "cut.tar", 4))
+    submit(service, "strict", make_shard(tmp_path / "broken.tar", 4, broken=[0, 1]))
+    submit(service, "strict", make_shard(tmp_path / "good.tar", 4, broken=[0]))
+    with running(service, FakeEngine(limit=["0002", "0003"])):
+        wait_for(lambda: states(service, "strict") == {"held"})
+    findings = {shard.name: shard.findings for shard in service.ledger.list_shards("strict")[0]}
+    cut = "The share of captions cut off is {}, over 0.3."
+    assert findings == {
+        "broken": [cut.format(1), "The share of rejected samples is 0.5, over 0.25."],
+        "cut": [cut.format(0.5)],
+        "good": [cut.format("0.6667")],
+    }
+
+
 def test_a_correction_makes_a_new_edition_and_keeps_the_old_one(service: Service, tmp_path: Path) -> None:
     shard = submit(service, "birds", make_shard(tmp_path / "a.tar", 4))
     engine = FakeEngine()
