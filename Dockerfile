@@ -9,7 +9,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_EXTRA_INDEX_URL=${PIP
 RUN python -m venv /opt/densify
 WORKDIR /src
 COPY . .
-RUN /opt/densify/bin/pip install -c constraints.txt '.[postgres,s3,quantize]'
+RUN /opt/densify/bin/pip install -c constraints.txt '.[postgres,s3,quantize,korean]'
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /data densify \

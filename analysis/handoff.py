@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -23,13 +23,12 @@ from pydantic import (
     model_validator,
 )
 
-from analysis.density import Table
-from analysis.gates import GateFailure, Gates, Tally, check
-from core.errors import BadFieldError, CheckFailedError, CountMismatchError, NothingToHandOffError
+from analysis.gates import GateFailure, Gates
+from core.errors import BadFieldError
 from core.spec import CaptionSpec, content_hash
 
 if TYPE_CHECKING:
-    from analysis.rarefaction import Abundance
+    pass
 
 FORMAT = "densify.handoff/1"
 #: Of a hand-off with a keep file.
@@ -195,118 +194,6 @@ class Handoff(_Model):
         """The bytes of the file: JSON, keys sorted, two spaces, UTF-8, a newline at the end."""
         value = self.model_dump(mode="json")
         return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def build(
-    dataset: str,
-    spec: CaptionSpec,
-    shards: Sequence[HandoffShard],
-    table: Table,
-    *,
-    code_version: str,
-    gates: Gates | None = None,
-    splits: SplitRule | None = None,
-    keep: KeepRef | None = None,
-    cut_off: int = 0,
-    abundance: Callable[[], Abundance] | None = None,
-) -> Handoff:
-    """The hand-off of these shards; their order does not matter. `table` is the density of all of them together.
-
-    `keep`: the file that says which samples are kept; `table` and the shards' counts are then of these. For the gates:
-    `cut_off` captions that the token limit cut off, and what makes the histogram behind the table.
-
-    Raises NothingToHandOffError without a shard, CountMismatchError where counts do not add up (the difference is in
-    the sentence), CheckFailedError for a shard that stands there twice.
-    """
-    if not shards:
-        raise NothingToHandOffError(f"The data set {dataset} has no accepted shard.")
-    shards = sorted(shards, key=lambda shard: (shard.name, shard.sha256))
-    for problem in count_problems(shards, table.images):
-        raise CountMismatchError(problem)
-    twice = [source for source, count in Counter(shard.source_sha256 for shard in shards).items() if count > 1]
-    if twice:
-        names = ", ".join(shard.name for shard in shards if shard.source_sha256 == twice[0])
-        raise CheckFailedError(f"The source shard {twice[0][:16]} would be handed off twice: {names}.")
-    totals = sum_up(shards)
-    gates = gates or Gates()
-    failures = check(gates, table, tally(totals, cut_off), abundance)
-    handoff = Handoff(
-        format=FORMAT if keep is None else KEEP_FORMAT,
-        keep=keep,
-        dataset=dataset,
-        spec=spec,
-        spec_hash=spec.hash,
-        shards=shards,
-        totals=totals,
-        density=table.as_dict(),
-        gates=GateOutcome(gates=gates, passed=not failures, failures=failures),
-        splits=splits or SplitRule(),
-        code_version=code_version,
-    )
-    return handoff.model_copy(update={"digest": handoff.content_digest()})
-
-
-def tally(totals: Totals, cut_off: int) -> Tally:
-    """What the gates look at, of a hand-off with these totals."""
-    return Tally(totals.samples_in, totals.rejected, totals.samples_held, totals.flagged, cut_off)
-
-
-def count_problems(shards: Sequence[HandoffShard], images: int) -> list[str]:
-    """One sentence for each count of these shards that does not add up; `images` is what the density table counted."""
-    problems = []
-    for shard in shards:
-        accounted = shard.captioned + shard.rejected
-        if shard.samples_in != accounted:
-            problems.append(
-                f"{shard.name}: {shard.samples_in} samples in, but {shard.captioned} captioned + {shard.rejected} "
-                f"rejected = {accounted}: a difference of {shard.samples_in - accounted}."
-            )
-        if sum(shard.rejects.values()) != shard.rejected:
-            problems.append(
-                f"{shard.name}: {shard.rejected} rejected, but {sum(shard.rejects.values())} with a reason."
-            )
-        done = "captioned"
-        if shard.kept is not None and shard.left_out is not None:
-            done = "kept"
-            if shard.captioned != shard.kept + shard.left_out:
-                problems.append(
-                    f"{shard.name}: {shard.captioned} captioned, but {shard.kept} kept + {shard.left_out} left out."
-                )
-        split = shard.splits.train + shard.splits.validation
-        if split != shard.samples_held:
-            problems.append(f"{shard.name}: {shard.samples_held} {done}, but {split} in the splits.")
-    held = sum(shard.samples_held for shard in shards)
-    if images != held:
-        done = "captioned" if all(shard.kept is None for shard in shards) else "kept"
-        problems.append(f"{held} samples are {done}, but the density table counted {images}.")
-    return problems
-
-
-def sum_up(shards: Sequence[HandoffShard]) -> Totals:
-    """The totals of these shards."""
-    rejects: Counter[str] = Counter()
-    for shard in shards:
-        rejects.update(shard.rejects)
-    return Totals(
-        shards=len(shards),
-        samples_in=sum(shard.samples_in for shard in shards),
-        captioned=sum(shard.captioned for shard in shards),
-        rejected=sum(shard.rejected for shard in shards),
-        kept=_sum(shard.kept for shard in shards),
-        left_out=_sum(shard.left_out for shard in shards),
-        flagged=sum(shard.flagged for shard in shards),
-        rejects=dict(sorted(rejects.items())),
-        splits=SplitCounts(
-            train=sum(shard.splits.train for shard in shards),
-            validation=sum(shard.splits.validation for shard in shards),
-        ),
-    )
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    """None where there is none: without a keep nothing is counted as kept."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
 
 
 def load(data: bytes) -> Handoff:

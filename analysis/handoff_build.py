@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from analysis.density import table_from_counts, table_from_files
-from analysis.gates import Gates
-from analysis.handoff import FileRef, Handoff, HandoffShard, SplitRule, build
+from analysis.density import Table, table_from_counts, table_from_files
+from analysis.gates import Gates, check
+from analysis.handoff import FORMAT, KEEP_FORMAT, FileRef, GateOutcome, Handoff, HandoffShard, KeepRef, SplitRule
+from analysis.handoff_counts import count_problems, sum_up, tally
 from analysis.keep_build import Keeping
 from analysis.keys import Keys
-from analysis.rarefaction import from_counts, from_files
+from analysis.rarefaction import Abundance, from_counts, from_files
 from analysis.sample_counts import sample_keys
-from core.errors import CheckFailedError, NothingToHandOffError
+from core.errors import CheckFailedError, CountMismatchError, NothingToHandOffError
 from core.spec import CaptionSpec
 from core.version import VERSION
 from shards.keys import keep_key
@@ -145,3 +147,52 @@ def _checked(store: Store, key: str, manifest: CaptionedManifest, kind: str) -> 
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise CheckFailedError(f"{entry.name} is not what the shard's manifest names: its bytes have changed.")
     return data
+
+
+def build(
+    dataset: str,
+    spec: CaptionSpec,
+    shards: Sequence[HandoffShard],
+    table: Table,
+    *,
+    code_version: str,
+    gates: Gates | None = None,
+    splits: SplitRule | None = None,
+    keep: KeepRef | None = None,
+    cut_off: int = 0,
+    abundance: Callable[[], Abundance] | None = None,
+) -> Handoff:
+    """The hand-off of these shards; their order does not matter. `table` is the density of all of them together.
+
+    `keep`: the file that says which samples are kept; `table` and the shards' counts are then of these. For the gates:
+    `cut_off` captions that the token limit cut off, and what makes the histogram behind the table.
+
+    Raises NothingToHandOffError without a shard, CountMismatchError where counts do not add up (the difference is in
+    the sentence), CheckFailedError for a shard that stands there twice.
+    """
+    if not shards:
+        raise NothingToHandOffError(f"The data set {dataset} has no accepted shard.")
+    shards = sorted(shards, key=lambda shard: (shard.name, shard.sha256))
+    for problem in count_problems(shards, table.images):
+        raise CountMismatchError(problem)
+    twice = [source for source, count in Counter(shard.source_sha256 for shard in shards).items() if count > 1]
+    if twice:
+        names = ", ".join(shard.name for shard in shards if shard.source_sha256 == twice[0])
+        raise CheckFailedError(f"The source shard {twice[0][:16]} would be handed off twice: {names}.")
+    totals = sum_up(shards)
+    gates = gates or Gates()
+    failures = check(gates, table, tally(totals, cut_off), abundance)
+    handoff = Handoff(
+        format=FORMAT if keep is None else KEEP_FORMAT,
+        keep=keep,
+        dataset=dataset,
+        spec=spec,
+        spec_hash=spec.hash,
+        shards=shards,
+        totals=totals,
+        density=table.as_dict(),
+        gates=GateOutcome(gates=gates, passed=not failures, failures=failures),
+        splits=splits or SplitRule(),
+        code_version=code_version,
+    )
+    return handoff.model_copy(update={"digest": handoff.content_digest()})

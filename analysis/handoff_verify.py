@@ -14,7 +14,8 @@ from pathlib import Path
 
 from analysis.density import Table, table_from_counts, table_from_files
 from analysis.gates import check
-from analysis.handoff import FileRef, Handoff, HandoffShard, count_problems, load, sum_up, tally
+from analysis.handoff import FileRef, Handoff, HandoffShard, load
+from analysis.handoff_counts import count_problems, sum_up, tally
 from analysis.handoff_place import Place
 from analysis.keep import read_keep
 from analysis.keep_verify import KeepProof

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from analysis import plots, rarefaction
 from analysis.comparison import Comparison
-from analysis.contrast import Shift, contrast
+from analysis.contrast import Shift
 from analysis.gathered import Gathered, length_at
 from analysis.plots import COLOURS, Look
+from analysis.report import common_images, contrast_of
 from analysis.tables import Measured, Row
+from analysis.threshold import Threshold
 
 #: Nouns shown as gained, and as lost.
 SHIFTS = 15
@@ -57,15 +59,18 @@ def drawn(data: Measured, baseline: Measured | None) -> list[Drawn]:
 
 
 def figures(
-    shown: Sequence[Drawn], heard: Gathered, heard_baseline: Gathered | None, comparison: Comparison | None
+    shown: Sequence[Drawn],
+    heard: Gathered,
+    heard_baseline: Gathered | None,
+    comparison: Comparison | None,
+    valid: Threshold,
 ) -> Iterator[tuple[str, str, str]]:
     """(heading, SVG, words below) of each plot; none where there is no image."""
     looks = [each.look for each in shown]
-    min_count = shown[0].row.table.min_count
     abundances = [each.row.abundance for each in shown]
     if not any(abundance.images for abundance in abundances):
         return
-    curves = [rarefaction.curve(abundance, plots.POINTS, min_count=min_count) for abundance in abundances]
+    curves = [rarefaction.curve(abundance, plots.POINTS, min_count=valid.least) for abundance in abundances]
     common = comparison.images if comparison else 0
     line = f" Dotted: {common:,} images, where all are compared." if comparison else ""
     yield (
@@ -76,12 +81,12 @@ def figures(
     yield (
         "Valid nouns grow later",
         plots.growth(curves, looks, "valid", common),
-        f"A noun counts here once it has occurred {min_count} times: these curves start later, and flatten later.",
+        f"A noun counts here once it has occurred {valid.least} times: these curves start later, and flatten later.",
     )
     yield (
         "Few nouns are frequent, most are rare",
-        plots.rank_frequency(abundances, looks, min_count),
-        f"From the most frequent noun to the rarest. Valid: on or above the dotted line, {min_count} occurrences.",
+        plots.rank_frequency(abundances, looks, valid.least),
+        f"From the most frequent noun to the rarest. Valid: on or above the dotted line, {valid.least} occurrences.",
     )
     sides = [(role, each.lengths) for role, each in (("data", heard), ("baseline", heard_baseline)) if each]
     sides = [(role, lengths) for role, lengths in sides if lengths]
@@ -106,17 +111,9 @@ def shifts(data: Measured, baseline: Measured | None) -> dict[str, Any] | None:
     """Nouns gained and lost against the baseline; None without one, or without images on a side."""
     if not baseline or not data.whole.table.images or not baseline.whole.table.images:
         return None
-    ours, theirs = data.whole.table, baseline.whole.table
-    found = contrast(
-        data.whole.occurrences,
-        ours.images,
-        baseline.whole.occurrences,
-        theirs.images,
-        min_count=ours.min_count,
-        top=SHIFTS,
-    )
+    found = contrast_of(data, baseline, SHIFTS)
     return {
-        "images": min(ours.images, theirs.images),
+        "images": common_images(data, baseline),
         "sides": [
             ("Gained", "valid here, not in the baseline", found.gained_total, _bars(found.gained)),
             ("Lost", "valid in the baseline, not here", found.lost_total, _bars(found.lost)),
@@ -139,27 +136,27 @@ def _rate(per_1000: float) -> str:
     return f"{per_1000:.1f}" if per_1000 >= 0.1 else f"{per_1000:.1g}"
 
 
-def _edges(min_count: int) -> list[int]:
-    return sorted({*CLASSES, min_count})
+def _edges(least: int) -> list[int]:
+    return sorted({*CLASSES, least})
 
 
-def class_names(min_count: int) -> list[dict[str, Any]]:
+def class_names(least: int) -> list[dict[str, Any]]:
     """Name, whether its nouns are valid, and how dark it is drawn (%), of each class."""
-    edges = _edges(min_count)
+    edges = _edges(least)
     names = [
         "once" if high == 2 else f"{low:,}" if high == low + 1 else f"{low:,}–{high - 1:,}"
         for low, high in itertools.pairwise(edges)
     ]
     return [
-        {"name": name, "valid": low >= min_count, "tint": 30 + 70 * place // (len(edges) - 1)}
+        {"name": name, "valid": low >= least, "tint": 30 + 70 * place // (len(edges) - 1)}
         for place, (name, low) in enumerate(zip([*names, f"{edges[-1]:,} or more"], edges, strict=True))
     ]
 
 
-def classes(row: Row) -> list[tuple[str, float]]:
-    """(nouns, share of the distinct nouns) of each class."""
+def classes(row: Row, least: int) -> list[tuple[str, float]]:
+    """(nouns, share of the distinct nouns) of each class. `least`: occurrences of a valid noun."""
     abundance = row.abundance
-    edges = [*_edges(row.table.min_count), float("inf")]
+    edges = [*_edges(least), float("inf")]
     counts = [
         int(abundance.nouns[(abundance.occurrences >= low) & (abundance.occurrences < high)].sum())
         for low, high in itertools.pairwise(edges)

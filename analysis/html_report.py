@@ -13,15 +13,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from analysis.comparison import Compared, Comparison, compare
-from analysis.density import Table
+from analysis.cells import (
+    EQUAL_HEADINGS,
+    PAPER_HEADINGS,
+    cells,
+    equal_cells,
+    headings,
+    paper_cells,
+    seen_cells,
+    seen_headings,
+)
+from analysis.comparison import Comparison, compare
 from analysis.gathered import Gathered
 from analysis.html_figures import class_names, classes, cut, drawn, figures, label, shifts
 from analysis.nouns import ENGLISH_NAME, load_pipeline
-from analysis.rarefaction import Figure
-from analysis.report import notes, roles
+from analysis.paper import PAPER, PAPER_TITLE
+from analysis.report import compare_seen, notes, roles
 from analysis.shown import Card, cards
-from analysis.tables import Counting, Measured
+from analysis.tables import Counting, Measured, Row
+from analysis.threshold import Threshold
+from analysis.truncation import Loss
 from core.files import write_atomic
 from core.version import VERSION
 
@@ -38,7 +49,8 @@ LINE_CHARACTERS = 1_500
 class Story:
     """What is told: the data and what was gathered of its captions, the same of the baseline, and how it was counted.
 
-    `paths`: what was read, for pictures; `command`: the command line that makes this page.
+    `paths`: what was read, for pictures; `command`: the command line that makes this page; `paper`: whether the rows
+    that PixArt-alpha published are shown.
     """
 
     data: Measured
@@ -48,6 +60,7 @@ class Story:
     command: str
     baseline: Measured | None = None
     heard_baseline: Gathered | None = None
+    paper: bool = False
 
 
 def write_html(file: Path, story: Story) -> None:
@@ -68,33 +81,51 @@ def write_html(file: Path, story: Story) -> None:
 
 def _contents(story: Story) -> dict[str, Any]:
     data, baseline = story.data, story.baseline
-    table = data.whole.table
-    comparison = compare(data, baseline)
+    valid, loss = data.valid, data.whole.loss
+    # Where captions were cut, what is read of them leads, as in the terminal; the plots are of whole captions.
+    leads = data.seen or data
+    comparison = compare_seen(data, baseline) if data.seen else compare(data, baseline)
+    whole_comparison = compare(data, baseline)
     shown = drawn(data, baseline)
     everything = list(roles(data, baseline))
-    chosen = story.heard.chosen()
     return {
         "title": _title(data),
         "against": _title(baseline) if baseline else "",
-        "lead": _lead(table, comparison),
-        "tiles": _tiles(table, comparison),
+        "lead": _read(loss) + _lead(leads.whole, comparison, valid),
+        "tiles": _tiles(leads.whole, comparison, valid),
+        "loss": loss,
+        "seen_headings": seen_headings(valid),
+        "seen": [
+            (label(role, row.name), found, role)
+            for role, row in everything[:TABLE_ROWS]
+            if (found := seen_cells(row, valid))
+        ],
         "comparison": comparison,
-        "compared": [_compared(row) for row in comparison.rows[:TABLE_ROWS]] if comparison else [],
-        "rows": [(label(role, row.name), _cells(row.table), role) for role, row in everything[:TABLE_ROWS]],
+        "equal_headings": EQUAL_HEADINGS,
+        "compared": [
+            (label(row.role, row.name), equal_cells(row, valid), row.role)
+            for row in (comparison.rows[:TABLE_ROWS] if comparison else ())
+        ],
+        "headings": headings(valid),
+        "rows": [(label(role, row.name), cells(row, valid), role) for role, row in everything[:TABLE_ROWS]],
         "left_out": max(0, len(everything) - TABLE_ROWS),
-        "min_count": table.min_count,
+        "valid": valid,
+        "paper_title": PAPER_TITLE,
+        "paper_headings": PAPER_HEADINGS,
+        "paper": [(row.name, paper_cells(row)) for row in PAPER] if story.paper else [],
         "legend": [(each.look, each.label) for each in shown],
         "not_drawn": len(data.rows) + (len(baseline.rows) if baseline else 0) - len(shown),
-        "figures": list(figures(shown, story.heard, story.heard_baseline, comparison)),
+        "figures": list(figures(shown, story.heard, story.heard_baseline, whole_comparison, valid)),
         "contrast": shifts(data, baseline),
-        "classes": class_names(table.min_count),
-        "shares": [(each.label, classes(each.row)) for each in shown],
+        "classes": class_names(valid.least),
+        "shares": [(each.label, classes(each.row, valid.least)) for each in shown],
+        "tail": data.whole.tail,
         "cards": _cards(story),
-        "all_cards": len(chosen) == story.heard.captions,
+        "all_cards": len(story.heard.chosen()) == story.heard.captions,
         "notes": [cut(note, LINE_CHARACTERS) for note in notes(data, baseline)[:TABLE_ROWS]],
         "command": cut(story.command, LINE_CHARACTERS),
-        "versions": _versions(table.noun_pipeline),
-        "own_pipeline": table.noun_pipeline == ENGLISH_NAME,
+        "versions": _versions(data.whole.table.noun_pipeline),
+        "own_pipeline": data.whole.table.noun_pipeline == ENGLISH_NAME,
     }
 
 
@@ -107,6 +138,7 @@ def _cards(story: Story) -> list[Card]:
         names=story.how.names,
         paths=story.paths,
         baseline=None if numbered else story.heard_baseline,
+        trainer=story.how.trainer,
     )
 
 
@@ -126,84 +158,63 @@ def _is_pair(comparison: Comparison) -> bool:
     return [row.role for row in comparison.rows] == ["data", "baseline"]
 
 
-def _lead(table: Table, comparison: Comparison | None) -> str:
+def _read(loss: Loss | None) -> str:
+    return f"Of captions as a trainer reads them, cut after {loss.tokens:,} tokens: " if loss else ""
+
+
+def _lead(whole: Row, comparison: Comparison | None, valid: Threshold) -> str:
     """What a reader takes along who reads nothing else."""
+    table = whole.table
     if comparison is None:
+        nouns, share = valid.of(table)
         return (
             f"The captions of {_many(table.images, 'image')} have {_many(table.total_nouns, 'noun')}, "
             f"{table.nouns_per_image:.1f} on average. Of {_many(table.distinct_nouns, 'distinct noun')}, "
-            f"{table.valid_nouns:,} ({table.valid_share:.1%}) are valid: they occur at least {table.min_count} times."
+            f"{nouns:,} ({share:.1%}) are valid: they occur {valid.words} times."
         )
     at = f"At {_many(comparison.images, 'image')} each, "
+    shares = {row: valid.expected(row.estimate)[1] for row in comparison.rows}
     if not _is_pair(comparison):
-        best = max(comparison.rows, key=lambda row: row.estimate.valid_share.value)
-        worst = min(comparison.rows, key=lambda row: row.estimate.valid_share.value)
+        best = max(shares, key=lambda row: shares[row].value)
+        worst = min(shares, key=lambda row: shares[row].value)
         return (
             f"{at}{cut(best.name)} has the highest share of valid nouns among its distinct ones, "
-            f"{best.estimate.valid_share.value:.1%}, and {cut(worst.name)} the lowest, "
-            f"{worst.estimate.valid_share.value:.1%}. Valid are nouns that occur at least {table.min_count} times."
+            f"{shares[best].value:.1%}, and {cut(worst.name)} the lowest, {shares[worst].value:.1%}. "
+            f"Valid are nouns that occur {valid.words} times."
         )
     ours, theirs = comparison.rows
-    here, there = ours.estimate.valid_share, theirs.estimate.valid_share
+    here, there = shares[ours], shares[theirs]
     apart = here.low > there.high or here.high < there.low
     return (
         f"A caption here has {ours.nouns_per_image:.1f} nouns on average, one of the baseline "
         f"{theirs.nouns_per_image:.1f}. {at}{here.value:.1%} of the distinct nouns here are valid, in the baseline "
-        f"{there.value:.1%}: they occur at least {table.min_count} times. The 95 % intervals of the two shares "
+        f"{there.value:.1%}: they occur {valid.words} times. The 95 % intervals of the two shares "
         + ("lie apart." if apart else "overlap: the difference may be chance.")
     )
 
 
-def _tiles(table: Table, comparison: Comparison | None) -> list[tuple[str, str, str]]:
+def _tiles(whole: Row, comparison: Comparison | None, valid: Threshold) -> list[tuple[str, str, str]]:
     """(heading, figure, words below); none for many data sets, which have no figure in common."""
     if comparison is None:
+        table = whole.table
+        found, found_share = valid.of(table)
         return [
             ("nouns per image", f"{table.nouns_per_image:.1f}", f"in {_many(table.images, 'image')}"),
-            ("valid share (VN/DN)", f"{table.valid_share:.1%}", "of the distinct nouns are valid"),
-            ("valid nouns (VN)", f"{table.valid_nouns:,}", f"with at least {table.min_count} occurrences"),
+            ("valid share (VN/DN)", f"{found_share:.1%}", "of the distinct nouns are valid"),
+            ("valid nouns (VN)", f"{found:,}", f"with {valid.words} occurrences"),
             ("distinct nouns (DN)", f"{table.distinct_nouns:,}", f"in {_many(table.total_nouns, 'noun')}"),
         ]
     if not _is_pair(comparison):
         return []
     ours, theirs = comparison.rows
-    here, there = ours.estimate, theirs.estimate
+    (nouns, share), (their_nouns, their_share) = valid.expected(ours.estimate), valid.expected(theirs.estimate)
+    distinct, their_distinct = ours.estimate.distinct, theirs.estimate.distinct
     at = f"at {_many(comparison.images, 'image')} each"
     return [
         ("nouns per image", f"{ours.nouns_per_image:.1f}", f"baseline {theirs.nouns_per_image:.1f}"),
-        ("valid share (VN/DN)", f"{here.valid_share.value:.1%}", f"baseline {there.valid_share.value:.1%}, {at}"),
-        ("valid nouns (VN)", f"{here.valid.value:,.0f}", f"baseline {there.valid.value:,.0f}, {at}"),
-        ("distinct nouns (DN)", f"{here.distinct.value:,.0f}", f"baseline {there.distinct.value:,.0f}, {at}"),
-    ]
-
-
-def _compared(row: Compared) -> tuple[str, list[tuple[str, str]], str]:
-    """(name, (figure, interval) by column, role)."""
-    found = row.estimate
-    share = found.valid_share
-    cells = [
-        _interval(found.valid),
-        _interval(found.distinct),
-        (f"{share.value:.1%}", f"{share.low:.1%} – {share.high:.1%}"),
-        (f"{row.nouns_per_image:.2f}", ""),
-    ]
-    return label(row.role, row.name), cells, row.role
-
-
-def _interval(figure: Figure) -> tuple[str, str]:
-    return f"{figure.value:,.0f}", f"{figure.low:,.0f} – {figure.high:,.0f}"
-
-
-def _cells(table: Table) -> list[str]:
-    return [
-        f"{table.images:,}",
-        f"{table.valid_nouns:,}",
-        f"{table.distinct_nouns:,}",
-        f"{table.valid_share:.1%}",
-        f"{table.valid_nouns_over:,} ({table.valid_share_over:.1%})",
-        f"{table.total_nouns:,}",
-        f"{table.nouns_per_image:.2f}",
-        f"{table.words_per_image:.1f}",
-        f"{table.images_without_noun:,}",
+        ("valid share (VN/DN)", f"{share.value:.1%}", f"baseline {their_share.value:.1%}, {at}"),
+        ("valid nouns (VN)", f"{nouns.value:,.0f}", f"baseline {their_nouns.value:,.0f}, {at}"),
+        ("distinct nouns (DN)", f"{distinct.value:,.0f}", f"baseline {their_distinct.value:,.0f}, {at}"),
     ]
 
 

@@ -17,7 +17,7 @@ from core.errors import BadFieldError, MissingPackageError
 
 ENGLISH_FOLDER = Path(__file__).parent / "models" / "en"
 #: Name in every table and count file. A change of weights or of analysis/words.py that moves counts takes a new number.
-ENGLISH_NAME = "densify-en-1"
+ENGLISH_NAME = "densify-en-2"
 DEFAULT_PIPELINE = "en"
 
 #: Texts tagged together, and the most characters among them; larger batches are slower (caches) and take memory.
@@ -52,13 +52,11 @@ class NounPipeline(Protocol):
 
 
 class SpacyNouns:
-    """A spaCy pipeline as a NounPipeline. `universal_in_tag`: it writes UPOS into TAG, as Densify's own does."""
+    """Any spaCy pipeline that sets parts of speech (POS) as a NounPipeline."""
 
-    def __init__(self, name: str, nlp: Any, *, universal_in_tag: bool) -> None:
+    def __init__(self, name: str, nlp: Any) -> None:
         self.name = name
         self._nlp = nlp
-        self._own = universal_in_tag
-        self._attribute = "TAG" if universal_in_tag else "POS"
         self._noun, self._name = nlp.vocab.strings["NOUN"], nlp.vocab.strings["PROPN"]
         # A spaCy vocabulary is not safe under threads, and neither is a memory zone.
         self._lock = threading.Lock()
@@ -81,15 +79,14 @@ class SpacyNouns:
         return found
 
     def _nouns_of(self, doc: Any, offset: int) -> Iterator[Noun]:
-        tags = doc.to_array(self._attribute)
+        tags = doc.to_array("POS")
         for place in ((tags == self._noun) | (tags == self._name)).nonzero()[0].tolist():
             token = doc[place]
             surface = token.text
             if is_noun_form(surface):
                 start = offset + token.idx
                 tag: Tag = "NOUN" if tags[place] == self._noun else "PROPN"
-                lemma = english_lemma(surface, tag) if self._own else token.lemma_ or surface
-                yield Noun(surface, lemma, tag, start, start + len(surface))
+                yield Noun(surface, token.lemma_ or surface, tag, start, start + len(surface))
 
 
 T = TypeVar("T")
@@ -129,8 +126,9 @@ def english_lemma(surface: str, tag: Tag) -> str:
         return word
     from lemminflect import getLemma  # type: ignore[import-untyped]
 
-    # Its rules for unknown words know ASCII only: they would cut "café" down to "caf".
-    lemmas = getLemma(word, upos="NOUN", lemmatize_oov=word.isascii())
+    # Its rules for unknown words know ASCII only ("café" becomes "caf"), and find rare plurals where there are none
+    # ("CPI" becomes "cpus").
+    lemmas = getLemma(word, upos="NOUN", lemmatize_oov=word.isascii() and word.endswith("s"))
     return lemmas[0].lower() if lemmas else word
 
 
@@ -141,9 +139,9 @@ def load_pipeline(name: str = DEFAULT_PIPELINE) -> NounPipeline:
     Raises BadFieldError for a name that is neither, MissingPackageError for a pipeline that is not installed.
     """
     if name == "en":
-        import spacy
+        from analysis.english import EnglishNouns, load_english
 
-        return SpacyNouns(ENGLISH_NAME, spacy.load(ENGLISH_FOLDER), universal_in_tag=True)
+        return EnglishNouns(ENGLISH_NAME, load_english(ENGLISH_FOLDER))
     if name == "ko":
         from analysis.korean import KiwiNouns
 
@@ -179,4 +177,4 @@ def _load_spacy(package: str) -> NounPipeline:
             hint="Use one with a tagger or morphologizer, for example spacy:en_core_web_sm.",
         )
     meta = nlp.meta
-    return SpacyNouns(f"spacy:{meta['lang']}_{meta['name']}-{meta['version']}", nlp, universal_in_tag=False)
+    return SpacyNouns(f"spacy:{meta['lang']}_{meta['name']}-{meta['version']}", nlp)

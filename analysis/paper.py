@@ -12,6 +12,7 @@ from typing import Literal
 
 #: How to count: as Densify does, or as the paper seems to.
 Profile = Literal["densify", "paper"]
+PAPER_TITLE = "PixArt-alpha, about 11.2 million images each (arXiv 2310.00426)"
 PROFILE_NOTE = (
     "Counted as PixArt-alpha's table seems to be: forms as written, names too, VN from more than 10. "
     "Its data sets had about 11.2 million images each: only as many can be set beside its rows."

@@ -15,13 +15,13 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from analysis.cells import EQUAL_HEADINGS, PAPER_HEADINGS, cells, equal_cells, headings, paper_cells
 from analysis.comparison import Comparison, compare
 from analysis.contrast import Contrast, contrast
-from analysis.density import Table
-from analysis.paper import PAPER, PROFILE_NOTE
-from analysis.rarefaction import Figure
+from analysis.paper import PAPER, PAPER_TITLE, PROFILE_NOTE
 from analysis.report_sections import contrast_table, seen_table, tail_tables, titled
 from analysis.tables import Measured, Row
+from analysis.threshold import Threshold
 from core.files import write_atomic
 
 SIZE_NOTE = "VN/DN depends on the number of images: compare data sets of equal size."
@@ -42,7 +42,7 @@ def payload(data: Measured, baseline: Measured | None = None) -> dict[str, Any]:
     if seen:
         report["seen_at_equal_images"] = seen.as_dict()
     if baseline:
-        at = {"images": _common(data, baseline), "valid_from": data.valid_from}
+        at = {"images": common_images(data, baseline), "valid_from": data.valid.least}
         report["contrast"] = at | contrast_of(data, baseline, 2 * SHIFTS_SHOWN).as_dict()
     return report | {"profile": data.profile, "notes": notes(data, baseline)}
 
@@ -69,12 +69,13 @@ def contrast_of(data: Measured, baseline: Measured, top: int) -> Contrast:
         ours.table.images,
         theirs.occurrences,
         theirs.table.images,
-        min_count=data.valid_from,
+        min_count=data.valid.least,
         top=top,
     )
 
 
-def _common(data: Measured, baseline: Measured) -> int:
+def common_images(data: Measured, baseline: Measured) -> int:
+    """Images of the smaller side: the size at which nouns are gained and lost."""
     return min(data.whole.table.images, baseline.whole.table.images)
 
 
@@ -93,98 +94,57 @@ def render(data: Measured, baseline: Measured | None = None, *, paper: bool = Fa
 
     Where captions were cut it leads with what is read of them, alone and at equal numbers of images.
     """
-    over, loss = data.profile == "paper", data.whole.loss
-    leads = _headings(data.whole.table.min_count, over)
+    valid, loss = data.valid, data.whole.loss
     table = titled("Concept density of the whole captions" if loss else "Concept density")
     table.add_column("data set")
-    for heading in ("images", leads[0], "DN", "VN/DN", leads[1], "total nouns"):
+    for heading in headings(valid):
         table.add_column(heading, justify="right")
-    table.add_column("nouns per image", justify="right")
-    table.add_column("words per image", justify="right")
     for role, row in roles(data, baseline):
-        name = Text(f"baseline: {row.name}" if role == "baseline" else row.name)
-        table.add_row(name, *_cells(row.table, over), style="dim" if role == "baseline" else None)
+        table.add_row(_name(role, row.name), *cells(row, valid), style="dim" if role == "baseline" else None)
     comparison = compare_seen(data, baseline) if loss else compare(data, baseline)
     first = [_published()] if paper else []
-    first += [seen_table(roles(data, baseline), loss, leads[0], over=over)] if loss else []
-    first += [_compared(comparison, over, seen=loss is not None)] if comparison else []
+    first += [seen_table(roles(data, baseline), loss, valid)] if loss else []
+    first += [_compared(comparison, valid, seen=loss is not None)] if comparison else []
     last = []
     if baseline:
-        last.append(contrast_table(contrast_of(data, baseline, SHIFTS_SHOWN), _common(data, baseline)))
+        last.append(contrast_table(contrast_of(data, baseline, SHIFTS_SHOWN), common_images(data, baseline)))
     if data.whole.tail:
         last += tail_tables(data.whole.name, data.whole.tail)
     return Group(*first, table, *last, *(Text(note) for note in notes(data, baseline)))
 
 
-def _headings(min_count: int, over: bool) -> tuple[str, str]:
-    """What VN is in the column that leads, and in the one beside it."""
-    at_least, more = f"VN (>= {min_count})", f"VN (> {min_count})"
-    return (more, at_least) if over else (at_least, more)
+def _name(role: str, name: str) -> Text:
+    return Text(f"baseline: {name}" if role == "baseline" else name)
 
 
 def _published() -> RichTable:
-    table = RichTable(title="PixArt-alpha, about 11.2 million images each (arXiv 2310.00426)", title_justify="left")
+    table = titled(PAPER_TITLE)
     table.add_column("data set")
-    for heading in ("VN", "DN", "VN/DN", "total nouns", "nouns per image"):
+    for heading in PAPER_HEADINGS:
         table.add_column(heading, justify="right")
     for row in PAPER:
-        table.add_row(
-            row.name,
-            f"{row.valid_nouns // 1000:,}K",
-            f"{row.distinct_nouns // 1000:,}K",
-            f"{row.valid_share:.1%}",
-            f"{row.total_nouns / 1e6:.1f}M",
-            f"{row.nouns_per_image:.1f}",
-        )
+        table.add_row(row.name, *paper_cells(row))
     return table
 
 
-def _compared(comparison: Comparison, over: bool, *, seen: bool) -> RichTable:
+def _compared(comparison: Comparison, valid: Threshold, *, seen: bool) -> RichTable:
     """The size-matched table; intervals in brackets."""
     read = ", as the trainer reads them" if seen else ""
     table = titled(f"At {comparison.images:,} images each{read} (95 % intervals in brackets)")
     table.add_column("data set")
-    for heading in ("VN", "DN", "VN/DN", "nouns per image"):
+    for heading in EQUAL_HEADINGS:
         table.add_column(heading, justify="right")
     for row in comparison.rows:
-        found = row.estimate
-        share = found.valid_share_over if over else found.valid_share
-        table.add_row(
-            Text(f"baseline: {row.name}" if row.role == "baseline" else row.name),
-            _figure(found.valid_over if over else found.valid),
-            _figure(found.distinct),
-            f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]",
-            f"{row.nouns_per_image:.2f}",
-            style="dim" if row.role == "baseline" else None,
-        )
+        figures = (f"{value} [{low}, {high}]" if low else value for value, low, high in equal_cells(row, valid))
+        table.add_row(_name(row.role, row.name), *figures, style="dim" if row.role == "baseline" else None)
     return table
-
-
-def _figure(figure: Figure) -> str:
-    return f"{figure.value:,.0f} [{figure.low:,.0f}, {figure.high:,.0f}]"
-
-
-def _cells(table: Table, over: bool) -> list[str]:
-    valid = [(table.valid_nouns, table.valid_share), (table.valid_nouns_over, table.valid_share_over)]
-    (leads, share), (beside, share_beside) = reversed(valid) if over else valid
-    return [
-        f"{table.images:,}",
-        f"{leads:,}",
-        f"{table.distinct_nouns:,}",
-        f"{share:.1%}",
-        f"{beside:,} ({share_beside:.1%})",
-        f"{table.total_nouns:,}",
-        f"{table.nouns_per_image:.2f}",
-        f"{table.words_per_image:.1f}",
-    ]
 
 
 def notes(data: Measured, baseline: Measured | None = None) -> list[str]:
     """What was used and what to beware of, one sentence each."""
     table = data.whole.table
     counted = "common and proper nouns" if table.names_counted else "common nouns only"
-    at_least, more = f"at least {table.min_count}", f"more than {table.min_count}"
-    leads, beside = (more, at_least) if data.profile == "paper" else (at_least, more)
+    leads, beside = data.valid.words, data.valid.other.words
     sentences = [
         f"Nouns by {table.noun_pipeline}, {counted}, {FOLDINGS[table.folding]}. VN: distinct nouns seen {leads} "
         f"times (beside it: {beside}); DN: distinct nouns."
@@ -199,8 +159,8 @@ def notes(data: Measured, baseline: Measured | None = None) -> list[str]:
         )
     if baseline:
         sentences.append(
-            f"Gained and lost: nouns whose occurrences, scaled to {_common(data, baseline):,} images, reach "
-            f"{data.valid_from} on one side only; listed by the difference of occurrences per 1,000 images."
+            f"Gained and lost: nouns whose occurrences, scaled to {common_images(data, baseline):,} images, reach "
+            f"{data.valid.least} on one side only; listed by the difference of occurrences per 1,000 images."
         )
     sizes = [row.table.images for _, row in roles(data, baseline)]
     if len(set(sizes)) > 1:

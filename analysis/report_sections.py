@@ -11,9 +11,11 @@ from itertools import zip_longest
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from analysis.cells import seen_cells, seen_headings
 from analysis.contrast import Contrast, Shift
 from analysis.tables import Row
 from analysis.tail import Tail
+from analysis.threshold import Threshold
 from analysis.truncation import Loss
 
 
@@ -22,31 +24,16 @@ def titled(title: str) -> RichTable:
     return RichTable(title=Text(title), title_justify="left")
 
 
-def seen_table(rows: Iterable[tuple[str, Row]], loss: Loss, heading: str, *, over: bool) -> RichTable:
-    """One row per data set as the trainer reads it. `heading`: of VN; `over`: it counts from more than min_count."""
+def seen_table(rows: Iterable[tuple[str, Row]], loss: Loss, valid: Threshold) -> RichTable:
+    """One row per data set as the trainer reads it."""
     table = titled(f"What a trainer reads: the first {loss.tokens:,} tokens of {loss.tokenizer}")
     table.add_column("data set")
-    for figure in ("images", heading, "DN", "VN/DN", "total nouns", "nouns per image"):
-        table.add_column(figure, justify="right")
-    for figure in ("captions cut", "nouns lost", "valid nouns lost"):
-        table.add_column(figure, justify="right")
+    for heading in seen_headings(valid):
+        table.add_column(heading, justify="right")
     for role, row in rows:
-        if row.seen is None or row.loss is None:
-            continue
-        seen, lost = row.seen.table, row.loss
-        table.add_row(
-            Text(f"baseline: {row.name}" if role == "baseline" else row.name),
-            f"{seen.images:,}",
-            f"{seen.valid_nouns_over if over else seen.valid_nouns:,}",
-            f"{seen.distinct_nouns:,}",
-            f"{seen.valid_share_over if over else seen.valid_share:.1%}",
-            f"{seen.total_nouns:,}",
-            f"{seen.nouns_per_image:.2f}",
-            f"{lost.cut:,} ({lost.cut_share:.1%})",
-            f"{lost.lost:,} ({lost.lost_share:.1%})",
-            f"{lost.valid_lost_over if over else lost.valid_lost:,}",
-            style="dim" if role == "baseline" else None,
-        )
+        if figures := seen_cells(row, valid):
+            name = Text(f"baseline: {row.name}" if role == "baseline" else row.name)
+            table.add_row(name, *figures, style="dim" if role == "baseline" else None)
     return table
 
 

@@ -19,6 +19,7 @@ from analysis.gathered import TEXT_CHARACTERS, Gathered, Heard
 from analysis.lit import Pieces, lit
 from analysis.nouns import NounPipeline
 from analysis.reading import Reading
+from analysis.truncation import Truncation
 from shards.reader import MemberRef, Unit, read_units
 
 #: Longest side of a picture in the page, in pixels, and its JPEG quality.
@@ -31,15 +32,17 @@ KEY_CHARACTERS = 200
 class Card:
     """One sample. `old_from`: where `old` is from, "old text" or "baseline"; None where there is no such text.
 
-    `picture`: JPEG, base64.
+    `unread`, `old_unread`: what follows behind the trainer's cut; nothing without a trainer. `picture`: JPEG, base64.
     """
 
     key: str
     words: int
     nouns: int
     text: Pieces
+    unread: Pieces
     old_from: str | None
     old: Pieces
+    old_unread: Pieces
     picture: str | None
 
 
@@ -56,25 +59,37 @@ def cards(
     names: bool = True,
     paths: Sequence[str | Path] = (),
     baseline: Gathered | None = None,
+    trainer: Truncation | None = None,
 ) -> list[Card]:
-    """`paths`: what the captions were read from, shards or not. `baseline`: what gathered the texts of their keys."""
+    """`paths`: what the captions were read from, shards or not. `baseline`: what gathered the texts of their keys.
+    `trainer`: what cuts captions.
+    """
     found = _find(chosen, paths)
     olds = [_old_text(heard, found.get(place), baseline) for place, heard in enumerate(chosen)]
     nouns = pipeline.nouns([text[:TEXT_CHARACTERS] for _, text in olds])
     made = []
     for place, (heard, (old_from, text), marks) in enumerate(zip(chosen, olds, nouns, strict=True)):
         spans = [(noun.start, noun.end) for noun in marks if names or noun.tag == "NOUN"]
-        old = _shown(text, spans, len(text))
-        new = _shown(heard.text, heard.spans, heard.characters)
+        old, old_unread = _shown(text, spans, len(text), trainer)
+        new, unread = _shown(heard.text, heard.spans, heard.characters, trainer)
         picture = found[place].picture if place in found else None
         key = heard.key[:KEY_CHARACTERS]
-        made.append(Card(key, heard.words, heard.nouns, new, old_from, old, picture))
+        made.append(Card(key, heard.words, heard.nouns, new, unread, old_from, old, old_unread, picture))
     return made
 
 
-def _shown(text: str, spans: Sequence[tuple[int, int]], characters: int) -> Pieces:
-    cut = [(" …", False)] if characters > TEXT_CHARACTERS else []
-    return lit(text[:TEXT_CHARACTERS], spans) + cut
+def _shown(
+    text: str, spans: Sequence[tuple[int, int]], characters: int, trainer: Truncation | None
+) -> tuple[Pieces, Pieces]:
+    """What a trainer reads of the text, and the rest."""
+    text = text[:TEXT_CHARACTERS]
+    end = trainer.ends([text])[0] if trainer else len(text)
+    # A noun across the cut is lost: lit on neither side.
+    read = lit(text[:end], [span for span in spans if span[1] <= end])
+    unread = lit(text[end:], [(start - end, stop - end) for start, stop in spans if start >= end])
+    if characters > TEXT_CHARACTERS:
+        (unread or read).append((" …", False))
+    return read, unread
 
 
 def _old_text(heard: Heard, found: _Found | None, baseline: Gathered | None) -> tuple[str | None, str]:

@@ -21,6 +21,7 @@ from analysis.rarefaction import Abundance, from_counts
 from analysis.reading import Reading
 from analysis.tail import FirstSamples, Tail, tail_of
 from analysis.tally import Tagged, Tally
+from analysis.threshold import Threshold
 from analysis.truncation import Loss, Truncation
 from core.errors import BadFieldError, NoSuchPathError, NothingToReadError
 
@@ -62,9 +63,9 @@ class Measured:
         return Measured(rows, self.whole.seen, self.profile) if self.whole.seen else None
 
     @property
-    def valid_from(self) -> int:
-        """Occurrences from which a noun is valid in the figure that the report leads with."""
-        return valid_from(self.whole.table.min_count, self.profile)
+    def valid(self) -> Threshold:
+        """What makes a noun valid in the figure that the report leads with."""
+        return Threshold(self.whole.table.min_count, self.profile == "paper")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,11 @@ class Counting:
     profile: Profile = "densify"
     trainer: Truncation | None = field(default=None, compare=False)
     tail: int = 0
+
+    @property
+    def valid(self) -> Threshold:
+        """What makes a noun valid in the figure that the report leads with."""
+        return Threshold(self.min_count, self.profile == "paper")
 
 
 def measure_paths(paths: Sequence[str | Path], how: Counting | None = None) -> Measured:
@@ -125,11 +131,6 @@ def check_paths(paths: Sequence[str | Path], how: Counting) -> None:
             )
 
 
-def valid_from(min_count: int, profile: Profile) -> int:
-    """Occurrences from which a noun is valid: min_count, or one more where it takes more than min_count."""
-    return min_count + (profile == "paper")
-
-
 def _tally(pipeline: NounPipeline, how: Counting) -> Tally:
     return Tally(NounCounts(pipeline.name, how.folding), NounCounts(pipeline.name, how.folding))
 
@@ -140,10 +141,8 @@ def _row(name: str, tally: Tally, reading: Reading, how: Counting) -> Row:
         seen = _plain_row(name, tally.seen, reading, how)
         whole = replace(whole, seen=seen, loss=how.trainer.loss(whole.table, seen.table, tally.cut))
     if how.tail:
-        least = valid_from(how.min_count, how.profile)
-        whole = replace(
-            whole, tail=tail_of(tally.counts, tally.samples, names=how.names, valid_from=least, examples=how.tail)
-        )
+        shown = {"valid_from": how.valid.least, "examples": how.tail}
+        whole = replace(whole, tail=tail_of(tally.counts, tally.samples, names=how.names, **shown))
     return whole
 
 
@@ -181,8 +180,8 @@ def group_paths(paths: Sequence[str | Path]) -> list[tuple[str, list[str | Path]
 
 def _count(name: str, paths: list[str | Path], pipeline: NounPipeline, reading: Reading, how: Counting) -> Tally:
     tally = _tally(pipeline, how)
-    least = valid_from(how.min_count, how.profile)
-    first = FirstSamples(name, how.folding, names=how.names, valid_from=least) if how.tail else None
+    valid_from = how.valid.least
+    first = FirstSamples(name, how.folding, names=how.names, valid_from=valid_from) if how.tail else None
     for path in paths:
         if str(path).endswith(COUNTS_SUFFIX):
             tally.counts.merge(NounCounts.from_parquet(Path(path)))

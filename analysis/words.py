@@ -47,6 +47,11 @@ def clean(text: str) -> str:
     return _TOKEN.sub(_clean_token, text)
 
 
+def needs_cleaning(text: str) -> bool:
+    """Whether `clean` has more to do than to look at each token by itself."""
+    return "<" in text or "&" in text or not (text.isprintable() or _UNPRINTABLE.search(text) is None)
+
+
 def _blank(match: re.Match[str]) -> str:
     return " " * (match.end() - match.start())
 
@@ -73,6 +78,8 @@ def _is_no_word(token: str) -> bool:
 
 def is_noun_form(surface: str) -> bool:
     """Whether a token that a tagger calls a noun is a word: more letters than digits, and no lone Latin letter."""
+    if surface.isalpha():
+        return len(surface) > 1 or not surface.isascii()
     letters = sum(sign.isalpha() for sign in surface)
     if letters <= sum(sign.isdigit() for sign in surface):
         return False
@@ -100,4 +107,4 @@ def printable(text: str) -> str:
 
 def count_words(text: str) -> int:
     """Runs of letters and digits; an apostrophe or hyphen inside joins (`don't`, `close-up` are one word each)."""
-    return sum(1 for _ in _WORD.finditer(text))
+    return len(_WORD.findall(text))

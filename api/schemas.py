@@ -22,7 +22,7 @@ _DENSITY: dict[str, Any] = {
     "valid_share": 0.156,
     "nouns_per_image": 30.0,
     "min_count": 10,
-    "noun_pipeline": "densify-en-1",
+    "noun_pipeline": "densify-en-2",
 }
 
 

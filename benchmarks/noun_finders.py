@@ -52,6 +52,8 @@ def default_form() -> Any:
     """The weights behind `en` as spaCy loads them; parts of speech are in `token.tag_`."""
     import spacy
 
+    import analysis.lexicon  # noqa: F401  tells spaCy of the layer that its configuration names
+
     return spacy.load(ENGLISH_FOLDER)
 
 

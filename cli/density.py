@@ -145,7 +145,7 @@ def density(
     if html is not None and heard is not None:
         from analysis.html_report import Story, write_html
 
-        write_html(html, Story(data, heard, how, paths, context.meta[COMMAND], against, heard_baseline))
+        write_html(html, Story(data, heard, how, paths, context.meta[COMMAND], against, heard_baseline, paper))
     if as_json:
         print_json(report.payload(data, against))
     else:

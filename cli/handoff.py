@@ -87,6 +87,8 @@ def handoff(
         print_json({**made, "path": str(manifest) if manifest else None, "out": str(out) if out else None})
     else:
         tell(made, manifest, out, format_)
+    if not made["manifest"]["gates"]["passed"]:
+        raise typer.Exit(1)
 
 
 def send_keys(client: Client, dataset: str, file: Path) -> str:

@@ -208,7 +208,7 @@ def test_sample_rows_of_the_first_version_are_read() -> None:
 
 def test_counts_of_another_pipeline_or_folding_are_not_added() -> None:
     with pytest.raises(BadFieldError, match="cannot be added"):
-        counted(["dog"]).merge(NounCounts("densify-en-1"))
+        counted(["dog"]).merge(NounCounts("densify-en-2"))
     with pytest.raises(BadFieldError, match="cannot be added"):
         counted(["dog"]).merge(NounCounts("plain-1", "lemma"))
     with pytest.raises(BadFieldError, match="cannot be added"):

@@ -101,7 +101,7 @@ def test_keys_say_how_they_were_made(read: Read, tmp_path: Path) -> None:
     header = json.loads(pq.read_metadata(tmp_path / "keys.parquet").metadata[b"densify"])
     assert header["format"] == "densify.keys/1"
     assert header["paths"] == ["a.jsonl"]
-    assert (header["noun_pipeline"], header["folding"], header["names_counted"]) == ("densify-en-1", "lower", True)
+    assert (header["noun_pipeline"], header["folding"], header["names_counted"]) == ("densify-en-2", "lower", True)
     assert (header["cap"], header["caps"]) == (10, {"dog": 1, "unicorn": 2})
     assert (header["excluded"], header["budget"], header["samples"]) == (["image"], 2, 5)
     assert header["capped_sum"] == choice.reached == 4

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from analysis.density import Table
 from analysis.gates import Gates
-from analysis.handoff import FileRef, HandoffShard, SplitCounts, SplitRule, build, load
-from analysis.handoff_build import make_handoff, publish
+from analysis.handoff import FileRef, HandoffShard, SplitCounts, SplitRule, load
+from analysis.handoff_build import build, make_handoff, publish
 from core.errors import (
     BadFieldError,
     CheckFailedError,

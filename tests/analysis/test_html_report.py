@@ -21,7 +21,9 @@ from analysis.html_report import TABLE_ROWS, Story, write_html
 from analysis.plots import COLOURS
 from analysis.report import payload
 from analysis.tables import Counting, Measured, measure_paths
+from analysis.truncation import Truncation
 from shards.writer import write_shard
+from tests.analysis.make_tokenizer import word_tokenizer
 from tests.analysis.plain_nouns import PlainNouns
 from tests.shards.make_shards import picture
 
@@ -216,6 +218,48 @@ def test_options_of_the_count_reach_the_page(tmp_path: Path) -> None:
     assert "common nouns only, singular, lower case" in text
 
 
+def test_the_papers_profile_leads_with_more_than_the_threshold_everywhere(tmp_path: Path) -> None:
+    ours = jsonl(tmp_path / "ours.jsonl", *["dog cat"] * 10, "dog")
+    theirs = jsonl(tmp_path / "theirs.jsonl", *["bird"] * 11)
+    story = told([ours], [theirs], Counting(folding="raw", profile="paper", tail=2))
+    text = text_of(page_of(replace(story, paper=True), tmp_path))
+    # Eleven dogs are valid here, ten cats are not.
+    assert "ours.jsonl | 11 | 1 | 2 | 50.0% | 2 (100.0%) |" in text
+    assert "VN (> 10) | DN | VN/DN | VN (≥ 10)" in text
+    assert "50.0%baseline 100.0%, at 11 images each" in text
+    assert "they occur more than 10 times" in text
+    assert text.count("at least 10 times") == text.count("beside it, those seen at least 10 times")
+    assert "5–9 | 10 | 11 or more" in text
+    assert "Gained: 1valid here, not in the baseline dog" in text
+    assert "1 nouns occur fewer than 11 times." in text
+    assert "SAM-LLaVA | 23K | 124K | 18.6% | 327.9M | 29.3" in text
+
+
+def test_where_a_trainer_cuts_what_it_reads_leads_and_the_rest_is_struck_out(tmp_path: Path) -> None:
+    ours = jsonl(tmp_path / "ours.jsonl", *["a dog and a cat near the house"] * 12)
+    theirs = jsonl(tmp_path / "theirs.jsonl", *["a dog"] * 3)
+    how = Counting(trainer=Truncation(str(word_tokenizer(tmp_path / "tokenizer")), 6))
+    story = told([ours], [theirs], how)
+    page = page_of(story, tmp_path)
+    text = text_of(page)
+    row = payload(story.data, story.baseline)["seen_at_equal_images"]["rows"][0]
+    assert f"ours.jsonl | {row['valid']['value']:.0f} | " in text.split("At equal numbers of images, as the trainer")[1]
+    assert "12 (100.0%) | 24 (50.0%) | 2 |" in text.split("What a trainer reads")[1].split("At equal numbers")[0]
+    assert "All images, whole captions" in text
+    assert "as a trainer reads them, cut after 6 tokens: A caption here has 2.0 nouns on average" in text
+    assert page.count("<mark>cat</mark><s> <mark>near</mark> the <mark>house</mark></s>") == SHOWN
+    assert "<s>" not in page_of(told([ours], [theirs]), tmp_path)
+
+
+def test_the_long_tail_is_shown_where_it_was_asked_for(tmp_path: Path) -> None:
+    file = jsonl(tmp_path / "a.jsonl", *["a dog"] * 12, "a <b> on a roof", "a cat, a cat")
+    text = text_of(page_of(told([file], how=Counting(tail=3)), tmp_path))
+    tail = text.split("The long tail")[1]
+    assert "a <b> on a roof k12" in tail
+    assert tail.index("1 occurrence: ") < tail.index("2–4 occurrences: ")
+    assert "The long tail" not in text_of(page_of(told([file]), tmp_path))
+
+
 # ---- parts ----------------------------------------------------------------------------------------------------------
 
 
@@ -240,7 +284,7 @@ def test_classes_of_frequency_have_the_threshold_among_them(min_count: int, name
 
 def test_shares_of_nouns_by_frequency_add_up(tmp_path: Path) -> None:
     row = measured(tmp_path, "dog " * 12, "cat " * 10, "bird " * 9, "fish fish", "boat", "car").whole
-    assert classes(row) == [("2", 2 / 6), ("1", 1 / 6), ("1", 1 / 6), ("2", 2 / 6)]
+    assert classes(row, 10) == [("2", 2 / 6), ("1", 1 / 6), ("1", 1 / 6), ("2", 2 / 6)]
     assert row.table.valid_nouns == 2
 
 

@@ -50,7 +50,7 @@ def test_the_payload_has_the_promised_keys_at_top_and_in_every_row(measured: tup
     assert report["valid_share"] == 1.0
     assert report["nouns_per_image"] == 3.0
     assert report["min_count"] == 10
-    assert report["noun_pipeline"] == "densify-en-1"
+    assert report["noun_pipeline"] == "densify-en-2"
     assert report["baseline"]["images"] == 15
     assert [row["name"] for row in report["baseline"]["datasets"]] == ["short.txt", "dense[1].txt"]
 
@@ -71,7 +71,7 @@ def test_the_table_has_a_row_for_each_data_set_and_baseline(measured: tuple[Meas
 
 def test_the_report_says_what_was_counted_and_warns_of_unequal_sizes(measured: tuple[Measured, Measured]) -> None:
     text = shown(*measured)
-    assert "densify-en-1, common and proper nouns, lower case" in text
+    assert "densify-en-2, common and proper nouns, lower case" in text
     assert "at least 10 times (beside it: more than 10)" in text
     assert "depends on the number of images" in text
     assert "3 to 15 images" in text

@@ -148,7 +148,7 @@ def test_the_tail_of_each_data_set_and_of_all_names_its_captions(tmp_path: Path)
 def test_the_papers_profile_takes_more_than_the_threshold(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", *["a dog"] * 10, *["a cat"] * 11)
     measured = measure_paths([path], Counting(folding="raw", profile="paper", tail=1))
-    assert measured.valid_from == 11
+    assert measured.valid.least == 11
     assert measured.whole.tail is not None
     assert [(band.label, band.nouns) for band in measured.whole.tail.bands] == [
         ("1", 0),

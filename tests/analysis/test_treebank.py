@@ -43,3 +43,18 @@ def test_copies_keep_words_and_tags_together() -> None:
     assert {copy.words[1] for copy in copies} == {"dog", "Dog", "DOG"}
     assert {len(copy.words) for copy in copies} == {3, 4}
     assert all(copy.tags == sentence.tags[: len(copy.words)] for copy in copies)
+
+
+def test_a_title_may_keep_its_small_words_small() -> None:
+    sentence = Sentence(("a", "view", "of", "the", "sea"), (True,) * 5, ("DET", "NOUN", "ADP", "DET", "NOUN"))
+    copies = {" ".join(rewrite(sentence, "title", random.Random(seed)).words) for seed in range(20)}
+    assert copies == {"A View Of The Sea", "a View of the Sea"}
+
+
+def test_a_heap_has_no_grammar() -> None:
+    sentence = Sentence(("a", "red", "dog", "sleeps", "."), (True,) * 5, ("DET", "ADJ", "NOUN", "VERB", "PUNCT"))
+    heaps = [rewrite(sentence, "heap", random.Random(seed)) for seed in range(20)]
+    assert {heap.words for heap in heaps} == {("red", "dog"), ("Red", "Dog")}
+    assert {heap.tags for heap in heaps} == {("ADJ", "NOUN")}
+    nothing = Sentence(("Oh", "!"), (False, False), ("INTJ", "PUNCT"))
+    assert rewrite(nothing, "heap", random.Random(0)).words

@@ -62,7 +62,7 @@ def test_captions_are_counted_as_the_trainer_reads_them(words: Path) -> None:
     text = "A dog chases a ball near the old house."
     (nouns,) = load_pipeline("en").nouns([text])
     captions = [(text, nouns)] * 600 + [("A cat.", [])]
-    whole, seen = NounCounts("densify-en-1"), NounCounts("densify-en-1")
+    whole, seen = NounCounts("densify-en-2"), NounCounts("densify-en-2")
     for caption in captions:
         whole.add(*caption)
     cutter = Truncation(str(words), 6)

@@ -51,7 +51,7 @@ def test_the_report_shows_pictures_old_text_and_captions_and_needs_no_other_file
         for row, (key, picture, scene) in enumerate(read_truths(files))
     ]
     scores = score((pair.scene, pair.caption) for pair in pairs)
-    table = Table(30, 90, 40, 5, 4, 10, "densify-en-1")
+    table = Table(30, 90, 40, 5, 4, 10, "densify-en-2")
     told = Told(pairs, table, table, scores, scores, "proven: 30 samples in", ["densify verify x"], "densify-demo-1", 3)
     write_report(tmp_path / "report.html", told, load_pipeline())
     page = (tmp_path / "report.html").read_text()

@@ -272,7 +272,7 @@ def test_the_papers_profile_counts_forms_as_written(densify: Densify, tmp_path: 
 
 def test_counts_of_another_way_are_not_taken_for_the_papers(densify: Densify, tmp_path: Path) -> None:
     file = tmp_path / "a.nouns.parquet"
-    file.write_bytes(NounCounts("densify-en-1").to_parquet())
+    file.write_bytes(NounCounts("densify-en-2").to_parquet())
     result = densify("density", file, "--profile", "paper")
     assert result.exit_code == 2
     assert "cannot be added" in result.stderr

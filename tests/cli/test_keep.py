@@ -137,6 +137,10 @@ def test_gates_that_what_is_kept_fails_are_told(
     (tmp_path / "gates.json").write_text('{"min_valid_share": 0.0, "valid_share_images": 18}')
     result = densify("upload", "small", shard_files[0], "--gates-file", tmp_path / "gates.json", "--wait")
     assert result.exit_code == 0, "a single shard is not asked"
+    result = densify("handoff", "small", "--json")
+    assert result.exit_code == 1, "made all the same, but a script that goes on from here must ask for it"
+    assert json.loads(result.stdout)["manifest"]["gates"]["passed"] is False
     result = densify("handoff", "small")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
+    assert result.stdout.startswith("handoffs/small-")
     assert "gate valid_share_images: The valid share is judged at 18 images; 6 are too few to judge." in result.stderr
