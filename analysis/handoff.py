@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -26,9 +26,6 @@ from pydantic import (
 from analysis.gates import GateFailure, Gates
 from core.errors import BadFieldError
 from core.spec import CaptionSpec, content_hash
-
-if TYPE_CHECKING:
-    pass
 
 FORMAT = "densify.handoff/1"
 #: Of a hand-off with a keep file.

@@ -17,7 +17,7 @@ from scenes.shapes import SHAPES
 from scenes.vocabulary import ZONES
 
 #: The longer side of a thing as a share of the picture's shorter side.
-SHARE = {"small": 0.225, "large": 0.37}
+SHARE = {"small": 0.26, "large": 0.4}
 
 _MARGIN = 0.012
 _SHRINK = 0.94

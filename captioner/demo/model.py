@@ -11,7 +11,7 @@ from typing import Any
 from captioner.demo.pictures import SIDE
 from captioner.demo.tokenizer import CONTEXT
 
-PATCH = 10  # pixels
+PATCH = 12  # pixels
 GRID = SIDE // PATCH
 IMAGE_TOKENS = GRID * GRID
 WIDTH = 160

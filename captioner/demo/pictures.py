@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -26,25 +26,33 @@ from scenes.graph import MOST_THINGS, Scene, sample_scene
 from scenes.renderer import drawing_order, render
 
 #: Side of the model's square input in pixels.
-SIDE = 120
+SIDE = 144
 #: Pictures of one file.
 PART = 5_000
 #: Most training pictures are small: they cost less, and what is learnt on them holds for large ones.
-_SMALL_SHARE, _SMALL_SIDES, _LARGE_SIDES = 0.8, (96, 192), (193, 512)
+_SMALL_SHARE, _SMALL_SIDES, _LARGE_SIDES = 0.5, (96, 192), (193, 512)
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """`pixels` (n, SIDE, SIDE, 3) uint8; `boxes` (n, 6, 4) float32, x0 y0 x1 y1 as shares of the picture, in the order
-    of the scene's things; `order` (n, 6) int8, the things' indices from the farthest to the nearest, -1 for none."""
+    """`parts`: files of as many pictures each, (PART, SIDE, SIDE, 3) uint8, read where they lie: processes share them.
 
-    pixels: NDArray[np.uint8]
+    `boxes` (n, 6, 4) float32, x0 y0 x1 y1 as shares of the picture, in the order of the scene's things; `order` (n, 6)
+    int8, the things' indices from the farthest to the nearest, -1 for none.
+    """
+
+    parts: list[NDArray[np.uint8]]
     boxes: NDArray[np.float32]
     order: NDArray[np.int8]
     scenes: list[Scene]
 
     def __len__(self) -> int:
         return len(self.scenes)
+
+    def pixels(self, chosen: Sequence[int]) -> NDArray[np.uint8]:
+        """The chosen pictures -> (len(chosen), SIDE, SIDE, 3)."""
+        size = len(self.parts[0])
+        return np.stack([self.parts[i // size][i % size] for i in chosen])
 
 
 def prepare(folder: Path, pictures: int, seed: int, processes: int) -> None:
@@ -61,15 +69,14 @@ def prepare(folder: Path, pictures: int, seed: int, processes: int) -> None:
 
 def load(folder: Path, pictures: int, seed: int) -> Pictures:
     """The first `pictures` pictures; those that were not prepared raise FileNotFoundError."""
-    pixels = np.empty((pictures, SIDE, SIDE, 3), np.uint8)
-    boxes, order, scenes = [], [], []
+    pixels, boxes, order, scenes = [], [], [], []
     for number in range(-(-pictures // PART)):
-        with np.load(_file(folder, seed, number)) as part:
-            first, stop = number * PART, min((number + 1) * PART, pictures)
-            pixels[first:stop] = part["pixels"][: stop - first]
+        file = _file(folder, seed, number)
+        with np.load(file) as part:
             boxes.append(part["boxes"])
             order.append(part["order"])
             scenes += [Scene.from_dict(json.loads(line)) for line in bytes(part["scenes"]).splitlines()]
+        pixels.append(np.load(file.with_suffix(".npy"), mmap_mode="r"))
     return Pictures(pixels, np.concatenate(boxes)[:pictures], np.concatenate(order)[:pictures], scenes[:pictures])
 
 
@@ -94,9 +101,13 @@ def draw_part(folder: Path, seed: int, part: int) -> None:
         order[row, : len(nearest)] = nearest
         lines.append(json.dumps(scene.to_dict()))
     file = _file(folder, seed, part)
+    draft = file.with_suffix(".draft.npy")
+    np.save(draft, pixels)
+    draft.rename(file.with_suffix(".npy"))
+    # The file whose presence says that the part is there comes last.
     draft = file.with_suffix(".draft.npz")
     text = np.frombuffer("\n".join(lines).encode(), np.uint8)
-    np.savez(draft, pixels=pixels, boxes=boxes, order=order, scenes=text)
+    np.savez(draft, boxes=boxes, order=order, scenes=text)
     draft.rename(file)
 
 

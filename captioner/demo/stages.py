@@ -65,10 +65,10 @@ def learn_to_see(student: Student, course: Course, steps: int, place: Place, fil
 
 
 def learn_to_write(student: Student, course: Course, steps: int, place: Place, file: Path) -> None:
-    """Stage B: language model, projector and oracle, on facts in place of pictures."""
+    """Stage B: language model, projector and oracle, on facts, some of them wrong, in place of pictures."""
 
     def loss(lessons: Lessons) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden, before_last = student.read(student.imagine(lessons.facts), lessons)
+        hidden, before_last = student.read(student.imagine(lessons.guessed), lessons)
         captions = student.caption_loss(hidden, lessons)
         # Without naming patches the language model learns colours and places at once, and nouns not in 30,000 scenes;
         # without pointing its yes and no stay guesses.

@@ -1,8 +1,13 @@
 """Trains the demo LLaVA from nothing: `python -m captioner.demo.train --work FOLDER --out FOLDER`.
 
-Draws the pictures, teaches the tower to see and the language model to write, joins both, and
-writes the folder that ships. Every step goes on where it was stopped. The same arguments on the same machine give the
-same weights. Leaves out judging them (score.py).
+Draws the pictures, teaches the tower to see and the language model to write, joins both, and writes the folder that
+ships. Every step goes on where it was stopped. The same arguments on the same machine give the same weights. Leaves
+out judging them (score.py).
+
+On a CPU half of the time goes into fresh memory pages unless the allocator keeps what it has; Debian's libjemalloc2:
+
+    export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2
+    export MALLOC_CONF=oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:-1
 """
 
 from __future__ import annotations
@@ -108,11 +113,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the demo LLaVA.")
     parser.add_argument("--work", type=Path, required=True, help="folder for pictures and states, 30 GB at most")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
-    parser.add_argument("--pictures", type=int, default=120_000)
+    parser.add_argument("--pictures", type=int, default=160_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2, help="as many as there are cores; one on a GPU")
-    parser.add_argument("--see", type=int, default=3600, help="steps of 64 pictures")
-    parser.add_argument("--write", type=int, default=1200, help="steps of 64 scenes")
+    parser.add_argument("--see", type=int, default=3400, help="steps of 64 pictures")
+    parser.add_argument("--write", type=int, default=1000, help="steps of 64 scenes")
     parser.add_argument("--join", type=int, default=1300, help="steps of 128 pictures")
     parser.add_argument("--stage", choices=STAGES, help="one stage alone, as the command starts it itself")
     return parser.parse_args()

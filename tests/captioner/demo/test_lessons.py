@@ -137,3 +137,14 @@ def test_nouns_of_questions_point_at_their_things(drawn: Pictures, words: Any) -
 def test_rows_have_one_length_and_one_caption_at_least(lessons: Lessons, words: Any) -> None:
     assert lessons.ids.shape == (8, LENGTH)
     assert all(exchanges(row, words) for row in lessons.ids)
+
+
+def test_guesses_are_the_facts_but_for_some_nouns_of_things(lessons: Lessons) -> None:
+    noun, others = (lessons.facts[..., 0], lessons.guessed[..., 0]), (lessons.facts[..., 1:], lessons.guessed[..., 1:])
+    assert torch.equal(*others)
+    changed = noun[0] != noun[1]
+    things = noun[0] > 0
+    assert not changed[~things].any()
+    assert 0.02 < changed[things].float().mean() < 0.16
+    assert noun[1][things].min() > 0
+    assert noun[1].max() <= len(NOUNS)
