@@ -17,7 +17,7 @@ import numpy as np
 from analysis import lexicon
 from analysis.chunks import Chunks, Piece, chunks_of
 from analysis.forward import FRAME, Forward
-from analysis.nouns import PIECE_CHARACTERS, Noun, Tag, batches_of, english_lemma, pieces_of
+from analysis.nouns import PIECE_CHARACTERS, Noun, Tag, batches_of, english_lemma, in_turn, pieces_of
 from analysis.words import clean, needs_cleaning
 
 
@@ -46,10 +46,7 @@ class EnglishNouns:
 
     def nouns(self, texts: Iterable[str]) -> Iterator[list[Noun]]:
         """See NounPipeline."""
-        for batch in batches_of(texts, len):
-            with self._lock:
-                found = self._batch(batch)
-            yield from found
+        return in_turn(texts, self._lock, self._batch)
 
     def _batch(self, texts: list[str]) -> list[list[Noun]]:
         found: list[list[Noun]] = [[] for _ in texts]

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from analysis.nouns import Noun, Tag, batches_of, pieces_of
+from analysis.nouns import Noun, Tag, in_turn, pieces_of
 from analysis.words import clean, is_noun_form
 from core.errors import MissingPackageError
 
@@ -38,10 +38,7 @@ class KiwiNouns:
 
     def nouns(self, texts: Iterable[str]) -> Iterator[list[Noun]]:
         """See NounPipeline. Texts of any length, in pieces of at most analysis.nouns.PIECE_CHARACTERS."""
-        for batch in batches_of(texts, len):
-            with self._lock:
-                found = [list(self._nouns_of(text)) for text in batch]
-            yield from found
+        return in_turn(texts, self._lock, lambda batch: [list(self._nouns_of(text)) for text in batch])
 
     def _nouns_of(self, text: str) -> Iterator[Noun]:
         for offset, piece in pieces_of(clean(text)):

@@ -51,6 +51,16 @@ class NounPipeline(Protocol):
         ...
 
 
+def in_turn(
+    texts: Iterable[str], lock: threading.Lock, tag: Callable[[list[str]], list[list[Noun]]]
+) -> Iterator[list[Noun]]:
+    """Tags batch by batch, one at a time though several threads call; the lock is free between batches."""
+    for batch in batches_of(texts, len):
+        with lock:
+            found = tag(batch)
+        yield from found
+
+
 class SpacyNouns:
     """Any spaCy pipeline that sets parts of speech (POS) as a NounPipeline."""
 
@@ -62,10 +72,7 @@ class SpacyNouns:
         self._lock = threading.Lock()
 
     def nouns(self, texts: Iterable[str]) -> Iterator[list[Noun]]:
-        for batch in batches_of(texts, len):
-            with self._lock:
-                found = self._batch(batch)
-            yield from found
+        return in_turn(texts, self._lock, self._batch)
 
     def _batch(self, texts: list[str]) -> list[list[Noun]]:
         pieces = ((number, *piece) for number, text in enumerate(texts) for piece in pieces_of(clean(text)))

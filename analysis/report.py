@@ -19,7 +19,7 @@ from analysis.cells import EQUAL_HEADINGS, PAPER_HEADINGS, cells, equal_cells, h
 from analysis.comparison import Comparison, compare
 from analysis.contrast import Contrast, contrast
 from analysis.paper import PAPER, PAPER_TITLE, PROFILE_NOTE
-from analysis.report_sections import contrast_table, seen_table, tail_tables, titled
+from analysis.report_sections import contrast_table, row_name, seen_table, tail_tables, titled
 from analysis.tables import Measured, Row
 from analysis.threshold import Threshold
 from core.files import write_atomic
@@ -100,7 +100,7 @@ def render(data: Measured, baseline: Measured | None = None, *, paper: bool = Fa
     for heading in headings(valid):
         table.add_column(heading, justify="right")
     for role, row in roles(data, baseline):
-        table.add_row(_name(role, row.name), *cells(row, valid), style="dim" if role == "baseline" else None)
+        table.add_row(row_name(role, row.name), *cells(row, valid), style="dim" if role == "baseline" else None)
     comparison = compare_seen(data, baseline) if loss else compare(data, baseline)
     first = [_published()] if paper else []
     first += [seen_table(roles(data, baseline), loss, valid)] if loss else []
@@ -111,10 +111,6 @@ def render(data: Measured, baseline: Measured | None = None, *, paper: bool = Fa
     if data.whole.tail:
         last += tail_tables(data.whole.name, data.whole.tail)
     return Group(*first, table, *last, *(Text(note) for note in notes(data, baseline)))
-
-
-def _name(role: str, name: str) -> Text:
-    return Text(f"baseline: {name}" if role == "baseline" else name)
 
 
 def _published() -> RichTable:
@@ -136,7 +132,7 @@ def _compared(comparison: Comparison, valid: Threshold, *, seen: bool) -> RichTa
         table.add_column(heading, justify="right")
     for row in comparison.rows:
         figures = (f"{value} [{low}, {high}]" if low else value for value, low, high in equal_cells(row, valid))
-        table.add_row(_name(row.role, row.name), *figures, style="dim" if row.role == "baseline" else None)
+        table.add_row(row_name(row.role, row.name), *figures, style="dim" if row.role == "baseline" else None)
     return table
 
 

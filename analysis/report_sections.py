@@ -24,6 +24,11 @@ def titled(title: str) -> RichTable:
     return RichTable(title=Text(title), title_justify="left")
 
 
+def row_name(role: str, name: str) -> Text:
+    """The name under which a data set stands in tables."""
+    return Text(f"baseline: {name}" if role == "baseline" else name)
+
+
 def seen_table(rows: Iterable[tuple[str, Row]], loss: Loss, valid: Threshold) -> RichTable:
     """One row per data set as the trainer reads it."""
     table = titled(f"What a trainer reads: the first {loss.tokens:,} tokens of {loss.tokenizer}")
@@ -32,8 +37,7 @@ def seen_table(rows: Iterable[tuple[str, Row]], loss: Loss, valid: Threshold) ->
         table.add_column(heading, justify="right")
     for role, row in rows:
         if figures := seen_cells(row, valid):
-            name = Text(f"baseline: {row.name}" if role == "baseline" else row.name)
-            table.add_row(name, *figures, style="dim" if role == "baseline" else None)
+            table.add_row(row_name(role, row.name), *figures, style="dim" if role == "baseline" else None)
     return table
 
 

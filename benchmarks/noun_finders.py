@@ -50,11 +50,9 @@ class Spacy:
 
 def default_form() -> Any:
     """The weights behind `en` as spaCy loads them; parts of speech are in `token.tag_`."""
-    import spacy
+    from analysis.english import load_english
 
-    import analysis.lexicon  # noqa: F401  tells spaCy of the layer that its configuration names
-
-    return spacy.load(ENGLISH_FOLDER)
+    return load_english(ENGLISH_FOLDER)
 
 
 class Nltk:
