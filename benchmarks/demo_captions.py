@@ -27,7 +27,7 @@ from core.spec import DEMO_MODEL, PIXART_PROMPT, Generation
 from scenes.dataset import samples
 from shards.images import ImageLimits, decode_image
 
-BATCH = 32
+BATCH = 64
 AIM = 40  # images per second
 
 

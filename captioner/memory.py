@@ -10,7 +10,7 @@ from typing import Any
 
 CPU_BATCH = 8
 #: A CPU's batch for models of so few parameters: their time goes into single steps, which serve any number of rows.
-SMALL_MODEL, SMALL_MODEL_BATCH = 100_000_000, 32
+SMALL_MODEL, SMALL_MODEL_BATCH = 100_000_000, 64
 LARGEST_BATCH = 512
 #: Share of the free memory that batches may fill; the rest is for fragmentation and for other processes' growth.
 MEMORY_SHARE = 0.85

@@ -16,10 +16,10 @@ from typing import Any
 from captioner import memory
 from captioner.accelerator import is_fatal, is_out_of_memory
 from captioner.chat import Chat
+from captioner.decoding import decode
 from captioner.engine import CaptionRequest, Completion, FinishReason
 from captioner.preparing import Batch, Prepared, Preparer, first_line, grey_batch
 from captioner.sampling import processors
-from captioner.watchdog import Watchdog
 from core.errors import EngineConfigError, EngineError
 from core.logs import get_logger
 from core.settings import Settings
@@ -189,20 +189,14 @@ class TransformersEngine:
         batch, places = prepared.batch, prepared.rows[start:stop]
         inputs = {name: self._to_device(value[start:stop]) for name, value in prepared.tensors.items()}
         prompt_tokens = inputs["input_ids"].shape[1]
-        watchdog = Watchdog(prompt_tokens, self._end_ids)
         seeds = [batch.requests[place].seed for place in places]
-        output = self.model.generate(
-            **inputs,
-            max_new_tokens=batch.generation.max_new_tokens,
-            logits_processor=processors(
-                batch.generation, seeds, batch.limit_repeats, prompt_tokens, inputs["input_ids"].device
-            ),
-            stopping_criteria=[watchdog],
+        asked = processors(batch.generation, seeds, batch.limit_repeats, prompt_tokens, inputs["input_ids"].device)
+        decoded = decode(
+            self.model, inputs, asked, max_new_tokens=batch.generation.max_new_tokens, end_ids=self._end_ids
         )
-        new = output[:, prompt_tokens:].tolist()
         return {
-            place: self._completion(batch.requests[place].key, new[row], watchdog.stopped.get(row))
-            for row, place in enumerate(places)
+            place: self._completion(batch.requests[place].key, tokens, stopped)
+            for place, (tokens, stopped) in zip(places, decoded, strict=True)
         }
 
     def _completion(self, key: str, tokens: list[int], stopped: int | None) -> Completion:
