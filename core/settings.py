@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         "auto", description="Number type of the weights; auto: bfloat16 where the GPU has it, float32 on a CPU."
     )
     batch_size: int = Field(
-        0, ge=0, description="Images in one batch; 0: found by probing the memory (8 on a CPU, 32 of small models)."
+        0, ge=0, description="Images in one batch; 0: found by probing the memory (8 on a CPU, 64 of small models)."
     )
     cpu_threads: int = Field(0, ge=0, description="Threads of the CPU's matrix products; 0: as many as torch takes.")
     endpoint: str = Field("", description="Base URL of the OpenAI-compatible endpoint, with its /v1.")
