@@ -16,7 +16,6 @@ from typing import Any
 from captioner import memory
 from captioner.accelerator import is_fatal, is_out_of_memory
 from captioner.chat import Chat
-from captioner.decoding import decode
 from captioner.engine import CaptionRequest, Completion, FinishReason
 from captioner.preparing import Batch, Prepared, Preparer, first_line, grey_batch
 from captioner.sampling import processors
@@ -186,6 +185,8 @@ class TransformersEngine:
         return EngineError(self._fatal, fatal=True)
 
     def _decode(self, prepared: Prepared, start: int, stop: int) -> dict[int, Completion]:
+        from captioner.decoding import decode
+
         batch, places = prepared.batch, prepared.rows[start:stop]
         inputs = {name: self._to_device(value[start:stop]) for name, value in prepared.tensors.items()}
         prompt_tokens = inputs["input_ids"].shape[1]
