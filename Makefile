@@ -1,5 +1,5 @@
 # Each target sets up .venv by itself. `make demo` and `make test` work on a bare machine with Python 3.11+.
-.PHONY: help setup demo test lint fmt serve bench clean
+.PHONY: help setup demo test lint fmt serve bench claims clean
 BIN := .venv/bin
 
 help:            ## this list
@@ -25,7 +25,10 @@ serve: setup     ## API and one worker in this process, on SQLite and a local fo
 	@$(BIN)/densify serve --embedded
 
 bench: setup     ## every benchmark that runs on a CPU
-	@for script in demo_captions service_overhead upload density; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	@for script in demo_captions service_overhead upload density dark_images training_step training_data; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+claims: setup    ## what dense captions and caption dropout are good for: hours of training on what `make demo` made
+	@for script in caption_dropout dense_vs_sparse; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:           ## remove what setup and demo made
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

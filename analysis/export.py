@@ -7,7 +7,7 @@
     repacked      NAME.tar                          WebDataset, without samples that the hand-off does not keep
 
 Image bytes are untouched. The first two read one line of caption, so there its white space is folded to single spaces.
-Leaves out: reading (handoff_read.py), and how shards are packed anew (repack.py).
+Leaves out: reading (shards/handoff_read.py), and how shards are packed anew (repack.py).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from analysis.handoff import Handoff, HandoffShard, load
-from analysis.handoff_place import Place
-from analysis.handoff_read import Split, open_shard, shards_to_read
 from analysis.repack import repack
 from core.errors import BadFieldError, ConflictError, CountMismatchError
 from core.files import fsync_folder, storage_errors, temporary_path
+from shards.handoff import Handoff, HandoffShard, load
+from shards.handoff_place import Place
+from shards.handoff_read import Split, open_shard, shards_to_read
 from shards.image_headers import read_header
 from shards.index import read_members
 

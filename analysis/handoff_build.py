@@ -14,16 +14,17 @@ from functools import partial
 from pathlib import Path
 
 from analysis.density import Table, table_from_counts, table_from_files
-from analysis.gates import Gates, check
-from analysis.handoff import FORMAT, KEEP_FORMAT, FileRef, GateOutcome, Handoff, HandoffShard, KeepRef, SplitRule
+from analysis.gates import check
 from analysis.handoff_counts import count_problems, sum_up, tally
 from analysis.keep_build import Keeping
 from analysis.keys import Keys
 from analysis.rarefaction import Abundance, from_counts, from_files
 from analysis.sample_counts import sample_keys
 from core.errors import CheckFailedError, CountMismatchError, NothingToHandOffError
+from core.gates import Gates
 from core.spec import CaptionSpec
 from core.version import VERSION
+from shards.handoff import FORMAT, KEEP_FORMAT, FileRef, GateOutcome, Handoff, HandoffShard, KeepRef, SplitRule
 from shards.keys import keep_key
 from shards.manifest import CaptionedManifest, load_manifest
 from shards.store import Store, handoff_key

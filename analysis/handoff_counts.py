@@ -1,6 +1,6 @@
 """The counts of a hand-off: the sums over its shards, and whether they add up, samples in = captioned + rejected.
 
-Leaves out: the manifest itself (handoff.py), and counts that lie in the shards' files (handoff_verify.py).
+Leaves out: the manifest itself (shards/handoff.py), and counts that lie in the shards' files (handoff_verify.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from analysis.gates import Tally
-from analysis.handoff import HandoffShard, SplitCounts, Totals
+from shards.handoff import HandoffShard, SplitCounts, Totals
 
 
 def tally(totals: Totals, cut_off: int) -> Tally:

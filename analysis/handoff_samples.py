@@ -13,11 +13,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from analysis.counts import SAMPLES_FORMATS, Folding, SampleCount, read_header, read_samples
-from analysis.handoff import HandoffShard, load
-from analysis.handoff_place import Place
-from analysis.handoff_read import Wanted, shards_to_read
 from analysis.sample_counts import has_forms
 from core.errors import CheckFailedError
+from shards.handoff import HandoffShard, load
+from shards.handoff_place import Place
+from shards.handoff_read import Wanted, shards_to_read
 
 SUFFIX = ".json"
 

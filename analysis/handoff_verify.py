@@ -14,14 +14,14 @@ from pathlib import Path
 
 from analysis.density import Table, table_from_counts, table_from_files
 from analysis.gates import check
-from analysis.handoff import FileRef, Handoff, HandoffShard, load
 from analysis.handoff_counts import count_problems, sum_up, tally
-from analysis.handoff_place import Place
-from analysis.keep import read_keep
 from analysis.keep_verify import KeepProof
 from analysis.rarefaction import from_counts, from_files
 from analysis.sample_counts import sample_keys
 from core.errors import DensifyError
+from shards.handoff import FileRef, Handoff, HandoffShard, load
+from shards.handoff_place import Place
+from shards.keep import read_keep
 from shards.manifest import CaptionedManifest
 from shards.records import read_captioned
 from shards.verify import Finding, VerifyReport, verify_captioned

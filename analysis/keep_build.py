@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.counts import NounCounts
-from analysis.handoff import HandoffShard, KeepRef, SplitRule
-from analysis.keep import write_keep
 from analysis.keys import Keys, match
 from analysis.sample_counts import counts_of_samples, has_forms
 from core.errors import BadFieldError, NotReadyError
+from shards.handoff import HandoffShard, KeepRef, SplitRule
+from shards.keep import write_keep
 from shards.keys import handoff_key, keep_key
 from shards.names import show
 from shards.records import Captioned, read_captioned

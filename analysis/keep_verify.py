@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.counts import NounCounts
-from analysis.handoff import Handoff, HandoffShard
-from analysis.keep import Keep
 from analysis.sample_counts import counts_of_samples
+from shards.handoff import Handoff, HandoffShard
+from shards.keep import Keep
 from shards.records import Captioned
 from shards.verify import Finding
 

@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
-from analysis.handoff import Handoff
-from analysis.handoff_place import Place
-from analysis.handoff_read import Split, open_shard, shards_to_read
+from shards.handoff import Handoff
+from shards.handoff_place import Place
+from shards.handoff_read import Split, open_shard, shards_to_read
 from shards.index import read_all_members
 from shards.writer import ShardWriter
 

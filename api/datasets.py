@@ -98,7 +98,7 @@ def check_gates(gates: dict[str, Any] | None) -> dict[str, Any] | None:
     """The gates as they are kept, validated. Raises BadFieldError naming the threshold."""
     if gates is None:
         return None
-    from analysis.gates import Gates
+    from core.gates import Gates
 
     try:
         return Gates.model_validate(gates).model_dump(mode="json", exclude_none=True)

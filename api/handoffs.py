@@ -84,9 +84,9 @@ def build(store: Store, dataset: Dataset, shards: list[Shard], keep: bytes | Non
     shards do not have, NotReadyError for shards whose samples were not measured one by one.
     """
     # Here, not above: what counts nouns must not be loaded by whoever only imports the application.
-    from analysis.gates import Gates
     from analysis.handoff_build import make_handoff, publish
     from analysis.keys import read_keys
+    from core.gates import Gates
 
     keys = {manifest_key(shard): shard for shard in shards}
     handoff = make_handoff(

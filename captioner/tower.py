@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from captioner.source import SMALL_FILES, hub_snapshot, read_config
+from captioner.source import SMALL_FILES, read_config
 from captioner.weights import Weights, read_weights
 from core.errors import BadCheckpointError, EngineConfigError, HubUnreachableError
+from core.hub import hub_snapshot
 
 CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
 CLIP_STD = [0.26862954, 0.26130258, 0.27577711]

@@ -149,7 +149,7 @@ class Meter:
 
     def update(self, line: Line) -> None:
         if self._bars is not None and line.task is not None:
-            self._bars.update(line.task, completed=line.done, total=line.total or None)
+            self._bars.update(line.task, completed=line.done, total=line.total or None, description=line.label)
             return
         now = time.monotonic()
         if now - line.last_said >= PLAIN_EVERY_S:

@@ -45,6 +45,10 @@ def demo(
     per_shard: Annotated[
         int, typer.Option("--per-shard", min=0, help="Pictures in a shard; without it 1000 with --shards, else 60.")
     ] = 0,
+    square: Annotated[bool, typer.Option("--square", help="Draw square pictures only.")] = False,
+    things: Annotated[
+        int, typer.Option("--things", min=1, max=6, help="Things in a picture at most; the world allows 6.")
+    ] = 6,
     folder: Annotated[
         Path, typer.Option("--folder", help="Where everything goes; a folder that the demo made before is replaced.")
     ] = Path("demo"),
@@ -61,13 +65,14 @@ def demo(
     # The warning that the model knows this world only is right everywhere but here.
     configure("ERROR")
     if shards is not None:
-        files = write_shards(shards, images, per_shard or LONE_SHARD_IMAGES, seed)
+        files = write_shards(shards, images, per_shard or LONE_SHARD_IMAGES, seed, square=square, most_things=things)
         print(f"{images} pictures in {len(files)} shards: {files[0]}" + (f" … {files[-1]}" if len(files) > 1 else ""))
         return
     make_room(folder)
 
     step(1, f"{images} pictures of the demo world with old text as bad as the web's, packed as WebDataset shards")
-    files = write_shards(folder / "shards", images, per_shard or IMAGES_PER_SHARD, seed)
+    per_shard = per_shard or IMAGES_PER_SHARD
+    files = write_shards(folder / "shards", images, per_shard, seed, square=square, most_things=things)
     print(f"  {files[0]}" + (f" … {files[-1]}" if len(files) > 1 else ""))
 
     step(2, "the service, embedded: API and one worker in this process, SQLite and a folder")

@@ -19,9 +19,9 @@ import typer
 from cli.options import AsJson, Dataset, Url
 
 if TYPE_CHECKING:
-    from analysis.handoff import FileRef, Handoff, HandoffShard
     from cli.client import Client
     from cli.console import Line
+    from shards.handoff import FileRef, Handoff, HandoffShard
 
 
 class Format(StrEnum):
@@ -168,8 +168,8 @@ def checked_manifest(made: dict[str, Any]) -> Handoff:
     """The manifest that the service answered, proven to be what its digest names."""
     import json
 
-    from analysis.handoff import load
     from core.errors import CheckFailedError
+    from shards.handoff import load
 
     manifest = load(json.dumps(made["manifest"]).encode())
     if not manifest.digest == manifest.content_digest() == made["digest"]:

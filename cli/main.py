@@ -22,11 +22,14 @@ from cli import (
     demo,
     density,
     doctor,
+    evaluate,
     handoff,
     key,
     release,
+    sample,
     serve,
     status,
+    train,
     upload,
     verify,
     worker,
@@ -53,6 +56,11 @@ Then, in another terminal:
   densify status shop                       # what is done, images/s, ETA
   densify handoff shop --out handoff/       # captioned shards and manifest
   densify verify handoff/                   # in = captioned + rejected
+
+\b
+From a hand-off to pictures:
+  densify train recipe.yaml --out run/
+  densify sample run/ --prompt 'a red boat on the sea' --out boat.png
 
 \b
 Without a service:
@@ -114,13 +122,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-MAIN_JOB, LOCAL, SERVICE = "The main job", "Without a service", "Running the service"
+MAIN_JOB, TRAINING = "The main job", "Training"
+LOCAL, SERVICE = "Without a service", "Running the service"
 
 app.command(rich_help_panel=MAIN_JOB)(upload.upload)
 app.command(rich_help_panel=MAIN_JOB)(status.status)
 app.command(rich_help_panel=MAIN_JOB)(release.release)
 app.command(rich_help_panel=MAIN_JOB)(handoff.handoff)
 app.command(rich_help_panel=MAIN_JOB)(verify.verify)
+app.command(rich_help_panel=TRAINING)(train.train)
+app.command(rich_help_panel=TRAINING)(sample.sample)
+app.command(rich_help_panel=TRAINING)(evaluate.evaluate)
 app.command(rich_help_panel=LOCAL)(demo.demo)
 app.command(rich_help_panel=LOCAL)(caption.caption)
 app.command(rich_help_panel=LOCAL, cls=density.GreedyBaseline)(density.density)

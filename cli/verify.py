@@ -1,6 +1,7 @@
 """`densify verify`: in = captioned + rejected, hashes and provenance, proven from the files alone, without a service.
 
-The proofs are those of shards/verify.py (captioned shards) and analysis/handoff.py (hand-offs); here they are told.
+The proofs are those of shards/verify.py (captioned shards) and analysis/handoff_verify.py (hand-offs); here they are
+told.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import typer
 from cli.options import AsJson
 
 if TYPE_CHECKING:
-    from analysis.handoff import Handoff
+    from shards.handoff import Handoff
     from shards.verify import Finding, VerifyReport
 
 COUNTS = ("samples_in", "captioned", "rejected")

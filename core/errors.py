@@ -77,6 +77,12 @@ class BadCursorError(InputError):
     hint = "Pass the `next` value of the previous page unchanged, or none at all."
 
 
+class BadRecipeError(InputError):
+    code = "bad_recipe"
+    status = 422
+    hint = "docs/training.md lists every field; `densify train RECIPE --dry-run` reads a recipe without training."
+
+
 class DigestMismatchError(InputError):
     code = "digest_mismatch"
     status = 422
@@ -295,6 +301,16 @@ class ServiceError(DensifyError):
     status = 503
 
 
+class TrainingStoppedError(ServiceError):
+    """A run that cannot go on: a loss that is no number, or a division that does not work out."""
+
+    code = "training_stopped"
+
+
+class OutOfMemoryError(ServiceError):
+    code = "out_of_memory"
+
+
 class StorageFullError(ServiceError):
     code = "storage_full"
     status = 507
@@ -364,7 +380,7 @@ class HubUnreachableError(EngineConfigError):
 
 
 class BadCheckpointError(EngineConfigError):
-    """Weights missing, unexpected, or of another shape: Densify refuses to caption with random weights."""
+    """Weights missing, unexpected, or of another shape: Densify neither captions nor trains on with random ones."""
 
     code = "bad_checkpoint"
 

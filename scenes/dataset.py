@@ -63,6 +63,7 @@ def sample(
     picture = render(scene, width, height, int(rng.integers(2**31)))
     truth: dict[str, Any] = {
         "scene": scene.to_dict(),
+        "label": scene.main.noun,
         "dense": dense(scene),
         "brief": brief(scene),
         "old_text_kind": kind,

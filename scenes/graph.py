@@ -92,6 +92,11 @@ class Scene:
         object.__setattr__(self, "things", tuple(things[i] for i in order))
         object.__setattr__(self, "relations", tuple(sorted(moved, key=lambda r: r.subject)))
 
+    @property
+    def main(self) -> Thing:
+        """The main object: the first of the large things, or the first of all."""
+        return next((thing for thing in self.things if thing.size == "large"), self.things[0])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` gives an equal scene back."""
         return {

@@ -1,6 +1,6 @@
 """Manifests: the JSON beside a shard that says what it is and pins every file by hash. Its presence means 'complete'.
 
-Leaves out: hand-off manifests (analysis/). Serves the store, the API, verify, and people with a text editor.
+Leaves out: hand-off manifests (handoff.py). Serves the store, the API, verify, and people with a text editor.
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from analysis.counts import measure, write_samples
 from analysis.density import Table, table_from_counts
-from analysis.gates import Gates, Tally, check
+from analysis.gates import Tally, check
 from analysis.nouns import load_pipeline
 from core.errors import NotStoredError
+from core.gates import Gates
 from core.logs import get_logger
 from core.spec import CaptionSpec
 from core.version import VERSION

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 
 from analysis.counts import measure, write_samples
 from analysis.density import table_from_counts
-from analysis.gates import Gates
-from analysis.handoff import Handoff
 from analysis.handoff_build import make_handoff, publish
 from analysis.keys import read_keys
+from core.gates import Gates
 from core.spec import CaptionSpec
 from shards.captioned import build_captioned
+from shards.handoff import Handoff
 from shards.ingest import load_index, store_shard
 from shards.records import Record
 from shards.store import Store, open_store
@@ -44,11 +44,17 @@ def captioned_shard(
     cut_off: Sequence[int] = (),
     extension: str = "jpg",
     spec: CaptionSpec = SPEC,
+    labels: Sequence[str] = (),
 ) -> str:
-    """Stores a source shard of these keys, captions it, and returns its manifest's key."""
+    """Stores a source shard of these keys, captions it, and returns its manifest's key.
+
+    `labels`: of each sample, a field of its `.json`.
+    """
     pictures = {key: picture(first + n, format="PNG" if extension == "png" else "JPEG") for n, key in enumerate(keys)}
     local = store.staging() / f"{name}.tar"
-    write_shard(local, [(key, {extension: pictures[key], "txt": b"old"}) for key in keys])
+    fields = [{"json": json.dumps({"label": label}).encode()} for label in labels] or [{}] * len(keys)
+    units = zip(keys, fields, strict=True)
+    write_shard(local, [(key, {extension: pictures[key], "txt": b"old", **more}) for key, more in units])
     data = local.read_bytes()
     stored = store_shard(store, local, hashlib.sha256(data).hexdigest(), len(data), TarLimits())
     records = []

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from analysis.export import FORMATS, export
-from analysis.handoff import Handoff, SplitRule
 from analysis.handoff_build import make_handoff, publish
 from core.errors import BadFieldError, CheckFailedError, ConflictError, CountMismatchError, NoSuchPathError
+from shards.handoff import Handoff, SplitRule
 from shards.store import open_store
 from tests.analysis.make_handoff import CAPTION, SPEC, captioned_shard, handed_off
 from tests.shards.make_shards import flip, picture

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from analysis import rarefaction
 from analysis.counts import NounCounts, measure
 from analysis.density import Table, table_from_counts
-from analysis.gates import Gates, Tally, check
+from analysis.gates import Tally, check
+from core.gates import Gates
 from tests.analysis.plain_nouns import PlainNouns
 
 TABLE = Table(

@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.density import Table
-from analysis.gates import Gates
-from analysis.handoff import FileRef, HandoffShard, SplitCounts, SplitRule, load
 from analysis.handoff_build import build, make_handoff, publish
 from core.errors import (
     BadFieldError,
@@ -17,7 +15,9 @@ from core.errors import (
     CountMismatchError,
     NothingToHandOffError,
 )
+from core.gates import Gates
 from core.spec import CaptionSpec
+from shards.handoff import FileRef, HandoffShard, SplitCounts, SplitRule, load
 from shards.keys import captioned_key
 from shards.store import open_store
 from tests.analysis.make_handoff import SPEC, captioned_shard, handed_off

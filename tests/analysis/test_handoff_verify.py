@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from analysis.handoff import Handoff, load
 from analysis.handoff_verify import HandoffReport, verify_handoff
 from core.errors import BadFieldError, NoSuchPathError
+from shards.handoff import Handoff, load
 from tests.analysis.make_handoff import handed_off
 from tests.shards.make_shards import flip
 

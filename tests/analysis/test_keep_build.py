@@ -10,13 +10,13 @@ import pytest
 
 from analysis.counts import measure, read_samples
 from analysis.density import table_from_counts
-from analysis.gates import Gates
-from analysis.handoff import Handoff, SplitRule, load
 from analysis.handoff_build import make_handoff, publish
-from analysis.handoff_place import Place
-from analysis.keep import load_keep
 from analysis.keys import read_keys
 from core.errors import BadFieldError, NotReadyError
+from core.gates import Gates
+from shards.handoff import Handoff, SplitRule, load
+from shards.handoff_place import Place
+from shards.keep import load_keep
 from shards.store import Store, open_store
 from tests.analysis.make_handoff import CAPTION, SPEC, captioned_shard, handed_off, keys_file
 from tests.analysis.old_samples import samples_of_the_first_version

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from analysis.counts import read_samples, write_samples
-from analysis.gates import Gates
-from analysis.handoff import load
 from analysis.handoff_verify import verify_handoff
-from analysis.keep import read_keep, write_keep
 from core.errors import BadFieldError
+from core.gates import Gates
+from shards.handoff import load
+from shards.keep import read_keep, write_keep
 from tests.analysis.make_handoff import handed_off
 from tests.analysis.test_handoff_verify import codes, rewritten
 from tests.shards.make_shards import flip

@@ -8,8 +8,8 @@ import tarfile
 from pathlib import Path
 
 from analysis.export import export
-from analysis.handoff import SplitRule
 from analysis.handoff_build import make_handoff, publish
+from shards.handoff import SplitRule
 from shards.reader import read_units
 from shards.store import open_store
 from shards.tar import TarLimits

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from captioner.small import NOUNS, OTHERS, build_small_llava
-from captioner.source import folder_hash
 from captioner.transformers_engine import TransformersEngine
+from core.hub import folder_hash
 from core.spec import Generation
 from tests.captioner.helpers import pictures, requests
 

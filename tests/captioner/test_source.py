@@ -9,8 +9,9 @@ import httpx
 import pytest
 from huggingface_hub import constants, errors
 
-from captioner.source import find_model, folder_hash, read_config
+from captioner.source import find_model, read_config
 from core.errors import BadCheckpointError, EngineConfigError, HubUnreachableError
+from core.hub import folder_hash
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.handoff_place import Place
-from analysis.keep import Kept, load_keep, read_keep, write_keep
 from core.errors import BadFieldError, CheckFailedError
+from shards.handoff_place import Place
+from shards.keep import Kept, load_keep, read_keep, write_keep
 from tests.analysis.make_handoff import handed_off
 
 ROWS = [("b" * 64, 3, "k3"), ("a" * 64, 10, "x"), ("a" * 64, 9, "y"), ("b" * 64, 0, "한국")]

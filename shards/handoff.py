@@ -2,7 +2,7 @@
 
 `densify.handoff/1` holds every captioned sample of its shards, `densify.handoff/2` those that its keep file names. Its
 name carries the hash of its content; `digest` inside says the same. Paths are relative to the manifest. Making one from
-the store is handoff_build.py, proving one handoff_verify.py. Leaves out: the bytes themselves.
+the store is analysis/handoff_build.py, proving one analysis/handoff_verify.py. Leaves out: the bytes themselves.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pydantic import (
     model_validator,
 )
 
-from analysis.gates import GateFailure, Gates
 from core.errors import BadFieldError
+from core.gates import GateFailure, Gates
 from core.spec import CaptionSpec, content_hash
 
 FORMAT = "densify.handoff/1"
@@ -172,7 +172,7 @@ class Handoff(_Model):
 
     @model_validator(mode="after")
     def _is_of_one_version(self) -> Handoff:
-        parts = [self.totals, *self.shards]
+        parts: list[Totals | HandoffShard] = [self.totals, *self.shards]
         counts = [count is not None for part in parts for count in (part.kept, part.left_out)]
         if {self.format == KEEP_FORMAT, *counts} != {self.keep is not None}:
             raise ValueError(f"{KEEP_FORMAT} has a keep and counts what is kept, {FORMAT} has and does neither")
@@ -194,7 +194,7 @@ class Handoff(_Model):
 
 
 def load(data: bytes) -> Handoff:
-    """Reads a hand-off manifest; what it says is not checked (handoff_verify.py). Raises BadFieldError."""
+    """Reads a hand-off manifest; what it says is not checked (analysis/handoff_verify.py). Raises BadFieldError."""
     try:
         return Handoff.model_validate_json(data)
     except ValidationError as error:

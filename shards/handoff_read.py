@@ -1,7 +1,7 @@
 """Reading a hand-off's samples from its shards: those that it keeps, of one split or all, and no others.
 
 Whoever reads a hand-off's tars reads them through here: a tar may hold more samples than the hand-off does. Leaves out:
-what is made of the samples (export.py, repack.py).
+what is made of the samples (analysis/export.py, analysis/repack.py, training/).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Literal
 
-from analysis.handoff import Handoff, HandoffShard
-from analysis.handoff_place import Place
-from analysis.keep import load_keep
 from core.errors import CheckFailedError
+from shards.handoff import Handoff, HandoffShard
+from shards.handoff_place import Place
 from shards.index import OpenRange
+from shards.keep import load_keep
 from shards.reader import Unit, read_units
 from shards.tar import TarLimits
 

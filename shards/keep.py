@@ -1,8 +1,8 @@
 """The keep file (`densify.keep/1`): which samples of its shards a hand-off holds, pinned by the manifest.
 
 One row for each kept sample: source_sha256, ordinal in that source shard, key; sorted by the first two, none twice. No
-order of choice and no gain, so equal choices give equal bytes. Leaves out: what people send (keys.py), what it proves
-(keep_verify.py).
+order of choice and no gain, so equal choices give equal bytes. Leaves out: what people send (analysis/keys.py), what it
+proves (analysis/keep_verify.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from analysis.handoff import Handoff
-from analysis.handoff_place import Place
 from core.errors import BadFieldError, CheckFailedError
+from shards.handoff import Handoff
+from shards.handoff_place import Place
 
 FORMAT = "densify.keep/1"
 

@@ -1,0 +1,145 @@
+"""The loop: a run that was stopped or killed gives the weights of one that was not, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.errors import OutOfMemoryError, StorageFullError, TrainingStoppedError
+from tests.training.small_run import Silent, loop, recipe, weights
+from training import states
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    torch.set_num_threads(1)
+    whole = loop(tmp_path_factory.mktemp("whole"), recipe())
+    assert whole.run() == 12
+    return weights(whole)
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    different = [name for name in expected if not torch.equal(found[name], expected[name])]
+    assert not different, different
+
+
+@pytest.mark.parametrize("stops", [(3,), (1, 2, 7), (6, 6)])
+def test_a_run_that_was_stopped_gives_the_same_weights(
+    tmp_path: Path, undisturbed: dict[str, torch.Tensor], stops: tuple[int, ...]
+) -> None:
+    for stop in stops:
+        assert loop(tmp_path, recipe()).run(until=stop) == stop
+    last = loop(tmp_path, recipe())
+    assert last.run() == 12
+    assert_same(weights(last), undisturbed)
+
+
+def test_a_run_that_was_killed_gives_the_same_weights(tmp_path: Path, undisturbed: dict[str, torch.Tensor]) -> None:
+    command = [sys.executable, "-m", "tests.training.small_run", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "8":
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    after = loop(tmp_path, recipe())
+    assert after.states.newest() == 6, "the state of step 6 was whole when it was killed"
+    after.run()
+    assert_same(weights(after), undisturbed)
+
+
+def test_parts_of_a_batch_add_up_to_the_batch(tmp_path: Path) -> None:
+    # AdamW divides by the gradient's size, and Muon computes in bfloat16: with a large eps steps follow the gradient.
+    plain = {"name": "adamw", "eps": 1.0, "rate": 0.1}
+    whole, parts = (loop(tmp_path / str(parts), recipe(run={"accumulate": parts}, optimiser=plain)) for parts in (1, 4))
+    assert whole.run() == parts.run() == 12
+    expected, found = weights(whole), weights(parts)
+    assert max(float((found[name] - expected[name]).abs().max()) for name in expected) < 1e-6
+    start = weights(loop(tmp_path / "new", recipe(optimiser=plain)))
+    assert max(float((expected[name] - start[name]).abs().max()) for name in expected) > 1e-3
+
+
+def test_it_learns_and_tells_of_it(tmp_path: Path) -> None:
+    heard = Silent()
+    run = loop(tmp_path, recipe(run={"steps": 60, "log_every": 20, "save_every": 100}, optimiser={"warmup": 0}), heard)
+    run.run()
+    assert [said.step for said in heard.heard] == [20, 40, 60]
+    assert heard.heard[-1].loss < 0.9 * heard.heard[0].loss
+    assert all(said.images_per_second > 0 and said.gradient > 0 for said in heard.heard)
+    assert [said.rate for said in heard.heard] == pytest.approx([1.0, 1.0, 1 / 18])
+
+
+def test_a_loss_that_is_no_number_stops_it_names_the_keys_and_keeps_the_last_state(tmp_path: Path) -> None:
+    run = loop(tmp_path, recipe())
+    run.run(until=6)
+    broken = loop(tmp_path, recipe())
+    file = broken.task.cached.latents[0]  # type: ignore[attr-defined]
+    read = type(file).__getitem__
+    bad = broken.task.cached.places[3].key  # type: ignore[attr-defined]
+
+    class Broken(type(file)):  # type: ignore[misc]
+        def __getitem__(self, item: int) -> torch.Tensor:
+            return read(self, item) * (float("nan") if item == 3 else 1.0)
+
+    file.__class__ = Broken
+    with pytest.raises(TrainingStoppedError, match=bad) as stopped:
+        broken.run()
+    assert "state of step" in stopped.value.hint
+    again = loop(tmp_path, recipe())
+    assert (again.states.newest() or 0) >= 6
+    assert again.run() == 12
+    assert all(value.isfinite().all() for value in weights(again).values())
+
+
+def test_a_full_disk_leaves_the_older_state_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = loop(tmp_path, recipe())
+    run.run(until=3)
+
+    def full(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "_flush", full)
+        with pytest.raises(StorageFullError):
+            loop(tmp_path, recipe()).run(until=6)
+    again = loop(tmp_path, recipe())
+    assert again.states.steps() == [3]
+    again.run(until=6)
+    assert again.states.steps() == [3, 6]
+    assert not list((tmp_path / "states").glob("*.part"))
+
+
+def test_as_many_states_are_kept_as_were_asked_for(tmp_path: Path) -> None:
+    run = loop(tmp_path, recipe(run={"save_every": 2, "keep": 2}))
+    run.run()
+    assert run.states.steps() == [10, 12]
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be divided"):
+        recipe(run={"batch": 5, "accumulate": 2})
+
+
+def test_no_memory_names_the_part_and_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = loop(tmp_path, recipe(run={"accumulate": 2}))
+
+    def full(model: object, batch: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(asked.task, "losses", full)
+    with pytest.raises(OutOfMemoryError, match="A part of 2 images") as caught:
+        asked.run()
+    assert "run.accumulate to 4" in caught.value.hint

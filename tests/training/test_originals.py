@@ -1,0 +1,72 @@
+"""Files of DiT's and PixArt's own code are starts like any other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.errors import BadCheckpointError
+from training import models
+from training.checkpoints import dit_from_diffusers, pixart_from_diffusers
+from training.models import Size, dit, pixart, separate_embedders
+from training.originals import load_original
+
+SMALL = Size(2, 2, 8, text=12, side=8)
+
+
+@pytest.fixture(autouse=True)
+def _small_is_a_size(monkeypatch):
+    monkeypatch.setitem(models.SIZES, "small", SMALL)
+
+
+def shaken(model: torch.nn.Module) -> torch.nn.Module:
+    """With weights that are not zero anywhere."""
+    with torch.no_grad():
+        for each in model.parameters():
+            each.add_(0.1 * torch.randn_like(each))
+    return model.eval()
+
+
+@pytest.mark.parametrize("inside", [None, "ema", "state_dict"])
+def test_a_pixart_file_says_what_the_model_said(tmp_path, inside):
+    model = shaken(pixart(SMALL, learn_sigma=True))
+    state = pixart_from_diffusers(model.state_dict()) | {"pos_embed": torch.zeros(1, 16, 16)}
+    file = tmp_path / "model.pth"
+    torch.save(state if inside is None else {inside: state, "epoch": 3}, file)
+    again = load_original(file, 8).eval()
+    latents, texts = torch.randn(2, 4, 8, 8), torch.randn(2, 5, 12)
+    given = {"encoder_hidden_states": texts, "timestep": torch.tensor([3, 700])}
+    assert torch.equal(model(latents, **given).sample, again(latents, **given).sample)
+
+
+def test_a_dit_file_keeps_its_classes_and_its_licence_is_announced(tmp_path, capsys):
+    model = separate_embedders(shaken(dit(SMALL, 5, learn_sigma=True)))
+    file = tmp_path / "dit.pt"
+    torch.save(dit_from_diffusers(model.state_dict()), file)
+    again = load_original(file, 8)
+    assert again.config.num_embeds_ada_norm == 5
+    state = again.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    said = capsys.readouterr()
+    assert "CC-BY-NC-4.0" in said.out + said.err
+
+
+def test_a_file_of_another_kind_or_size_is_refused_with_a_sentence(tmp_path):
+    file = tmp_path / "x.pth"
+    torch.save({"some.weight": torch.zeros(2)}, file)
+    with pytest.raises(BadCheckpointError, match="neither DiT's nor PixArt's"):
+        load_original(file, 8)
+    torch.save(pixart_from_diffusers(pixart(Size(1, 2, 8, text=12, side=8)).state_dict()), file)
+    with pytest.raises(BadCheckpointError, match="1 layers of 16 channels"):
+        load_original(file, 8)
+    file.write_bytes(b"no weights")
+    with pytest.raises(BadCheckpointError, match="cannot be read as weights"):
+        load_original(file, 8)
+
+
+def test_a_missing_weight_is_named(tmp_path):
+    state = pixart_from_diffusers(pixart(SMALL).state_dict())
+    del state["blocks.1.mlp.fc1.weight"]
+    torch.save(state, tmp_path / "x.pt")
+    with pytest.raises(BadCheckpointError, match=r"transformer_blocks\.1\.ff"):
+        load_original(tmp_path / "x.pt", 8)

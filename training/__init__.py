@@ -1,0 +1,1 @@
+"""The training stack: from a hand-off to a diffusion model that loads anywhere."""

@@ -1,0 +1,142 @@
+"""The frozen encoders: the VAE that makes latents of images, and the T5 that makes vectors of captions.
+
+Named in a recipe by `demo` (what ships), a folder, or a hub id; a folder of a whole diffusers pipeline will do, its
+`vae`, `text_encoder` and `tokenizer` are then taken. Captions are lowered and stripped as diffusers' PixArt pipeline
+does with every prompt, and no caption is the text encoder's answer to "" (one token, `</s>`), in training as in
+sampling.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from core.errors import BadCheckpointError, NoSuchPathError
+from core.hub import folder_hash, hub_snapshot
+
+SHIPPED = {"demo": Path(__file__).parent / "demo" / "model"}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_FILES = ("*.json", "*.safetensors", "*.model", "*.txt")
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """`vae`: diffusers' AutoencoderKL; `identity`: a hash of its files, which names caches; `folder`: where it lies."""
+
+    vae: Any
+    identity: str
+    folder: Path
+
+    @property
+    def factor(self) -> int:
+        """Pixels of a side for each value of a latent's side."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    @property
+    def channels(self) -> int:
+        """Channels of a latent."""
+        return int(self.vae.config.latent_channels)
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """(n, channels, h, w) latents of RGB images of one size: the mean of the VAE's answer, of a variance near 1."""
+        pixels = torch.stack([torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8) for image in images])
+        width, height = images[0].size
+        pixels = pixels.view(-1, height, width, 3).permute(0, 3, 1, 2)
+        weights = next(self.vae.parameters())
+        scaled = pixels.to(weights.device, weights.dtype) / 127.5 - 1
+        found = self.vae.encode(scaled).latent_dist.mode()
+        return (found - (self.vae.config.shift_factor or 0.0)) * self.vae.config.scaling_factor
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """`encoder`: transformers' T5EncoderModel, with its tokenizer; `identity` names caches."""
+
+    encoder: Any
+    tokenizer: Any
+    identity: str
+    folder: Path
+
+    @property
+    def width(self) -> int:
+        """Channels of a token's vector."""
+        return int(self.encoder.config.d_model)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str], tokens: int) -> list[torch.Tensor]:
+        """For each text (length, width): its own tokens alone, at most `tokens` of them, no padding."""
+        clean = [text.lower().strip() for text in texts]
+        found = self.tokenizer(clean, padding=True, truncation=True, max_length=tokens, return_tensors="pt")
+        device = next(self.encoder.parameters()).device
+        mask = found.attention_mask.to(device)
+        said = self.encoder(found.input_ids.to(device), attention_mask=mask).last_hidden_state
+        return [vectors[kept.bool()] for vectors, kept in zip(said, mask, strict=True)]
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, nothing cut."""
+        clean = [text.lower().strip() for text in texts]
+        return [len(ids) for ids in self.tokenizer(clean, verbose=False).input_ids]
+
+
+def load_image_encoder(name: str, device: torch.device | str, dtype: torch.dtype) -> ImageEncoder:
+    """The VAE of this name, frozen. Raises NoSuchPathError, HubUnreachableError, BadCheckpointError."""
+    from diffusers import AutoencoderKL
+
+    folder = _find(name, "vae")
+    return ImageEncoder(_frozen(AutoencoderKL, folder, device, dtype), folder_hash(folder), folder)
+
+
+def load_text_encoder(name: str, device: torch.device | str, dtype: torch.dtype) -> TextEncoder:
+    """The text encoder of this name and its tokenizer, frozen. Raises what load_image_encoder raises."""
+    from transformers import AutoTokenizer, T5EncoderModel
+
+    folder = _find(name, "text_encoder")
+    beside = folder.parent / "tokenizer"
+    words = beside if folder.name == "text_encoder" and beside.is_dir() else folder
+    tokenizer = AutoTokenizer.from_pretrained(words)
+    identity = folder_hash(folder) if words is folder else f"{folder_hash(folder)}+{folder_hash(words)}"
+    return TextEncoder(_frozen(T5EncoderModel, folder, device, dtype), tokenizer, identity, folder)
+
+
+def local(name: str) -> Path:
+    """The folder that a name means, where it means none of the hub's. Raises NoSuchPathError where `demo` has none."""
+    folder = SHIPPED.get(name)
+    if folder is None:
+        return Path(name).expanduser()
+    if not folder.is_dir():
+        raise NoSuchPathError(
+            f"`{name}` is not in this installation: the demo world's encoders and PixArt do not ship with it.",
+            hint="docs/training.md says by which two commands its encoders are made; name their folder.",
+        )
+    return folder
+
+
+def _find(name: str, part: str) -> Path:
+    """The folder of one part of the named model."""
+    folder = local(name)
+    if not folder.is_dir():
+        if folder.is_absolute() or name.startswith((".", "~")) or not _HUB_ID.fullmatch(name):
+            raise NoSuchPathError(f"There is no folder '{name}' with a {part}.", hint="Name a folder, or a hub id.")
+        parts = [f"{inside}/{file}" for inside in ("vae", "text_encoder", "tokenizer") for file in _FILES]
+        folder = hub_snapshot(name, None, [*_FILES, *parts], instead="and name the folder in the recipe")
+    inside = folder / part
+    return inside if inside.is_dir() else folder
+
+
+def _frozen(kind: Any, folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
+    if not (folder / "config.json").is_file():
+        raise BadCheckpointError(f"{folder} holds no config.json: it is no {kind.__name__}.")
+    model, told = kind.from_pretrained(folder, torch_dtype=dtype, output_loading_info=True)
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise BadCheckpointError(
+            f"{folder} lacks {len(missing)} weights of a {kind.__name__}: {', '.join(missing[:3])}."
+        )
+    return model.requires_grad_(False).eval().to(device)

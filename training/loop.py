@@ -1,0 +1,225 @@
+"""The loop: every method's, on one process or many (accelerate), resumed bit for bit.
+
+What a step does follows from its number alone: which samples (epoch.py), which noise (task.py), which rate
+(optimisers.py). So a checkpoint holds weights, averages and the optimisers' state, and a run that was killed goes on as
+if it had not been. Leaves out: what a checkpoint looks like on disk (states.py), and what is told (an Observer does).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from core.errors import OutOfMemoryError, TrainingStoppedError
+from training import processes
+from training.epoch import Epochs, share
+from training.optimisers import optimisers, set_rates, share_of_rate
+from training.recipe import Recipe
+from training.states import States
+from training.task import Batch, Task, generators
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of a step: its number from 1, the mean loss since the last time, the gradient's length, the share of
+    the full rate, and images per second since the last time."""
+
+    step: int
+    loss: float
+    gradient: float
+    rate: float
+    images_per_second: float
+
+
+class Observer(Protocol):
+    """Hears of the run while it goes on, in the first process alone."""
+
+    def told(self, said: Told) -> None:
+        """Every `run.log_every` steps."""
+        ...
+
+    def stepped(self, step: int) -> None:
+        """After every step."""
+        ...
+
+
+#: Called in every process after these steps, with the step and the averaged model: previews, validation.
+Watch = Callable[[int, Any], None]
+
+
+class Loop:
+    """A run of a recipe. `folder`: where its states are; `watches`: (every so many steps, what is called)."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        task: Task,
+        epochs: Epochs,
+        folder: Path,
+        observer: Observer,
+        watches: tuple[tuple[int, Watch], ...] = (),
+    ) -> None:
+        from accelerate import Accelerator
+
+        self.recipe, self.task, self.epochs = recipe, task, epochs
+        self.observer, self.watches = observer, watches
+        precision = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[recipe.run.precision]
+        processes.join()
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=processes.on_cpu())
+        if recipe.run.batch % (self.accelerator.num_processes * recipe.run.accumulate):
+            raise TrainingStoppedError(
+                f"A batch of {recipe.run.batch} cannot be divided among {self.accelerator.num_processes} processes in "
+                f"{recipe.run.accumulate} parts each.",
+                hint="Change run.batch or run.accumulate.",
+            )
+        model = task.model
+        if recipe.run.checkpointing:
+            model.enable_gradient_checkpointing()
+        if self.accelerator.device.type == "cpu" and hasattr(model, "set_attn_processor"):
+            from diffusers.models.attention_processor import AttnProcessor
+
+            # On a CPU the backward pass of torch's fused attention takes twice as long as that of plain products.
+            model.set_attn_processor(AttnProcessor())
+        model.train()
+        if recipe.run.compile:
+            model = torch.compile(model)
+        prepared = self.accelerator.prepare(model, *optimisers(task.model, recipe.optimiser))
+        self.model, self.optimisers = prepared[0], list(prepared[1:])
+        self.average = _average(task.model, recipe.run.ema, self.accelerator.device)
+        if self.average is not None:
+            self.accelerator.register_for_checkpointing(self.average)
+        self.states = States(folder, self.accelerator, recipe.run.keep)
+
+    def run(self, until: int | None = None) -> int:
+        """Trains from the newest state to the recipe's last step, or to `until`; returns the step that it reached.
+
+        Raises TrainingStoppedError where a loss is no number (the last good state stays), OutOfMemoryError.
+        """
+        first, last = self.states.load(), min(self.recipe.run.steps, until or self.recipe.run.steps)
+        heard: list[torch.Tensor] = []
+        began = time.monotonic()
+        for step, batch in self._batches(first, last):
+            loss, gradient = self._step(step, batch)
+            heard.append(loss)
+            done = step + 1
+            if self.accelerator.is_main_process:
+                self.observer.stepped(done)
+            if done % self.recipe.run.log_every == 0 or done == last:
+                mean = self._checked(heard, batch)
+                if self.accelerator.is_main_process:
+                    speed = len(heard) * self.recipe.run.batch / max(1e-9, time.monotonic() - began)
+                    rate = share_of_rate(self.recipe.optimiser, step, self.recipe.run.steps)
+                    self.observer.told(Told(done, mean, gradient, rate, speed))
+                heard, began = [], time.monotonic()
+            if done % self.recipe.run.save_every == 0 or done == last:
+                self._checked(heard, batch)
+                self.states.save(done)
+            paused = time.monotonic()
+            for every, watch in self.watches:
+                if every and (done % every == 0 or done == self.recipe.run.steps):
+                    with self.averaged() as model:
+                        watch(done, model)
+            # The speed that is told is that of learning.
+            began += time.monotonic() - paused
+        return last
+
+    def _batches(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
+        """This process's part of each step, read one step ahead."""
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        each = self.recipe.run.batch // ranks
+        with ThreadPoolExecutor(1) as pool:
+            ahead = None
+            for step, cursor, places in self.epochs.read(first, last):
+                mine = share(places, rank, ranks)
+                chance = generators(self.recipe.run.seed, step, rank * each, each)
+                following = pool.submit(self.task.read, cursor, mine, chance)
+                if ahead is not None:
+                    yield ahead[0], ahead[1].result()
+                ahead = step, following
+            if ahead is not None:
+                yield ahead[0], ahead[1].result()
+
+    def _step(self, step: int, batch: Batch) -> tuple[torch.Tensor, float]:
+        """(mean loss of this process's part, length of the gradient)."""
+        set_rates(self.optimisers, share_of_rate(self.recipe.optimiser, step, self.recipe.run.steps))
+        parts = self.recipe.run.accumulate
+        size = len(batch.keys) // parts
+        total = torch.zeros((), device=self.accelerator.device)
+        try:
+            for number in range(parts):
+                part = self._on_device(batch.part(number * size, (number + 1) * size))
+                last = number == parts - 1
+                with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                    loss = self.task.losses(self.model, part).mean() / parts
+                    self.accelerator.backward(loss)
+                total += loss.detach()
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"A part of {size} images does not fit into the memory of {self.accelerator.device}.",
+                hint=f"Raise run.accumulate to {2 * parts}, set run.checkpointing to true, or lower run.batch.",
+            ) from error
+        gradient = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip))
+        # With fp16 a gradient may overflow: accelerate then leaves the step out and scales less.
+        if not math.isfinite(gradient) and self.recipe.run.precision != "fp16":
+            raise self._stopped(batch)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        if self.average is not None:
+            self.average.step(self.accelerator.unwrap_model(self.model).parameters())
+        return total, gradient
+
+    def _on_device(self, batch: Batch) -> Batch:
+        device = self.accelerator.device
+        given = {name: value.to(device, non_blocking=True) for name, value in batch.given.items()}
+        return Batch(batch.latents.to(device, non_blocking=True), batch.generators, batch.keys, given)
+
+    def _checked(self, heard: list[torch.Tensor], batch: Batch) -> float:
+        """The mean of these losses over all processes. Raises TrainingStoppedError where it is no number."""
+        if not heard:
+            return 0.0
+        mean = float(self.accelerator.reduce(torch.stack(heard).mean(), "mean"))
+        if not math.isfinite(mean):
+            raise self._stopped(batch)
+        return mean
+
+    def _stopped(self, batch: Batch) -> TrainingStoppedError:
+        keys = ", ".join(batch.keys[:8]) + (" …" if len(batch.keys) > 8 else "")
+        return TrainingStoppedError(
+            f"The loss is no number any more. The batch held {keys}.",
+            hint=f"The state of step {self.states.newest() or 0} is kept. Lower optimiser.rate or set run.precision.",
+        )
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[Any]:
+        """The task's model with its averaged weights, not training; afterwards it is as it was."""
+        model = self.accelerator.unwrap_model(self.model)
+        if self.average is not None:
+            self.average.store(model.parameters())
+            self.average.copy_to(model.parameters())
+        model.eval()
+        try:
+            yield model
+        finally:
+            model.train()
+            if self.average is not None:
+                self.average.restore(model.parameters())
+
+
+def _average(model: Any, decay: float, device: torch.device) -> Any:
+    """diffusers' moving average of the weights; None without one."""
+    if not decay:
+        return None
+    from diffusers.training_utils import EMAModel
+
+    average = EMAModel(model.parameters(), decay=decay, foreach=True)
+    average.to(device)
+    return average

@@ -1,0 +1,49 @@
+"""The processes of a run: one, or as many as `torchrun` or `accelerate launch` started, on GPUs or on a CPU.
+
+accelerate joins them. Leaves out: how a step is shared (loop.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+#: Features of a large data set take long, and one process may be done hours before another.
+PATIENCE = timedelta(days=7)
+
+
+def on_cpu() -> bool:
+    """Whether there is nothing better."""
+    return not torch.accelerator.is_available()
+
+
+def join() -> tuple[int, int]:
+    """(number of this process, how many there are); joins the others at its first call."""
+    from accelerate import PartialState
+
+    state = PartialState(cpu=on_cpu(), timeout=PATIENCE)
+    return int(state.process_index), int(state.num_processes)
+
+
+def mine(items: Sequence[T]) -> Sequence[T]:
+    """This process's part of some work; together the processes have all of it, and none twice."""
+    rank, ranks = join()
+    return items[rank::ranks]
+
+
+def wait() -> None:
+    """Goes on when all processes have come so far."""
+    from accelerate import PartialState
+
+    join()
+    PartialState().wait_for_everyone()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and tells."""
+    return join()[0] == 0
