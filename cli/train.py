@@ -63,7 +63,7 @@ def train(
 ) -> None:
     """Train a model on a hand-off, by a recipe.
 
-    Several GPUs: `torchrun --nproc-per-node 8 -m cli.main train RECIPE`, or `accelerate launch`, FSDP included.
+    Several GPUs: `torchrun --nproc-per-node 8 -m cli.main train RECIPE`, or `accelerate launch`.
     """
     del sizes
     import torch
