@@ -30,9 +30,7 @@ def pipeline(prepared: Prepared, model: Any) -> Any:
     scheduler = task.learning.sampler()
     if isinstance(task, ClassToImage):
         names = dict(enumerate(task.names))
-        apart = separate_embedders(model)
-        apart.register_forward_pre_hook(_own_null, with_kwargs=True)
-        made = DiTPipeline(apart, prepared.images.vae, scheduler, id2label=names)
+        made = DiTPipeline(separate_embedders(model), prepared.images.vae, scheduler, id2label=names)
         # diffusers takes the names, and does not write them by itself.
         made.register_to_config(id2label=names)
     else:
@@ -46,14 +44,6 @@ def pipeline(prepared: Prepared, model: Any) -> Any:
         )
     made.set_progress_bar_config(disable=True)
     return made
-
-
-def _own_null(model: Any, positional: tuple[Any, ...], given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """DiTPipeline says 1000, ImageNet's number, for no class; here the number after the last class says it."""
-    classes = given.get("class_labels")
-    if classes is not None:
-        given["class_labels"] = classes.clamp(max=model.config.num_embeds_ada_norm)
-    return positional, given
 
 
 def save_pipeline(run: Path, prepared: Prepared, model: Any) -> Path:

@@ -1,7 +1,7 @@
 """Pictures while a model learns: the same prompts and seeds every time, so that one grid can be laid beside another.
 
 For captions one picture each, in reading order (`prompts.txt` beside them lists the prompts); for stage 1 a row for
-each class. Drawn by the averaged model with diffusers' own pipelines, and written as PNG files that say inside how they
+each class. Drawn by the averaged model as `densify sample` draws, and written as PNG files that say inside how they
 were made. Leaves out: when they are drawn (loop.py) and single pictures (sampling.py).
 """
 
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image, PngImagePlugin
 
 from core.errors import NothingToReadError
@@ -55,11 +54,7 @@ class Previews:
 
         The model stays where it is and as it is.
         """
-        recipe = self._prepared.recipe
-        device = next(model.parameters()).device
-        kind = torch.bfloat16 if recipe.run.precision == "bf16" else torch.float16
-        # On a GPU the encoders are in half precision and the model that learns is not.
-        with torch.autocast(device.type, kind, enabled=device.type != "cpu"), _quiet():
+        with _quiet():
             drawn = pipeline(self._prepared, model)
             sheet = self._of_prompts(drawn) if self._classes is None else self._of_classes(drawn)
         write_atomic(self._folder / PROMPTS, "".join(f"{prompt}\n" for prompt in self.prompts).encode())
@@ -76,21 +71,16 @@ class Previews:
         images = [image for _, image in draw(drawn, drawings, recipe.captions.tokens)]
         return grid(images, min(COLUMNS, len(images)))
 
-    @torch.inference_mode()
     def _of_classes(self, drawn: Any) -> Image.Image:
-        recipe = self._prepared.recipe
-        each = min(COLUMNS, max(1, self._count // len(self.prompts)))
-        images: list[Image.Image] = []
-        for number in range(len(self.prompts)):
-            # The seeds of a row are those of the others: what differs is the class.
-            chance = [torch.Generator("cpu").manual_seed(recipe.run.seed + column) for column in range(each)]
-            images += drawn(
-                class_labels=[number] * each,
-                guidance_scale=recipe.previews.guidance,
-                generator=chance,
-                num_inference_steps=recipe.previews.steps,
-            ).images
-        return grid(images, each, rows=self.prompts)
+        recipe, side = self._prepared.recipe, self._prepared.recipe.data.resolution
+        asked, each = recipe.previews, min(COLUMNS, max(1, self._count // len(self.prompts)))
+        # The seeds of a row are those of the others: what differs is the class.
+        drawings = [
+            Drawing(name, recipe.run.seed + column, asked.steps, asked.guidance, width=side, height=side)
+            for name in self.prompts
+            for column in range(each)
+        ]
+        return grid([image for _, image in draw(drawn, drawings)], each, rows=self.prompts)
 
     def _png(self, sheet: Image.Image, step: int) -> bytes:
         recipe = self._prepared.recipe

@@ -24,6 +24,7 @@ from scenes.graph import Scene, sample_scene
 from scenes.oldtext import old_text
 from scenes.renderer import drawing_order
 from scenes.vocabulary import BACKGROUNDS, COLOURS, NOUNS, PATTERNS, SIZES, STYLES
+from training.demo import resume
 
 WIDTH, LAYERS, HEADS, HEAD, INNER = 128, 3, 4, 32, 384
 WORDS, LONGEST = 1024, 120  # tokens
@@ -170,7 +171,7 @@ def train(words: Any, steps: int, state: Path, seed: int) -> Any:
     rest = [each for each in both.parameters() if not any(each is other for other in matrices)]
     muon = torch.optim.Muon(matrices, lr=3e-3, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
     adamw = torch.optim.AdamW(rest, lr=RATE, weight_decay=0.0)
-    first = _load(state, both, muon, adamw)
+    first = resume.load(state, both, muon, adamw)
     for step in range(first, steps):
         share = min(1.0, (steps - step) / (DECAY * steps))
         for optimiser, rate in ((muon, 3e-3), (adamw, RATE)):
@@ -187,7 +188,7 @@ def train(words: Any, steps: int, state: Path, seed: int) -> Any:
         if (step + 1) % TELL_EVERY == 0 or step + 1 == steps:
             right = ", ".join(f"{name} {share:.3f}" for name, share in judge(encoder, answers, words))
             print(f"step {step + 1} of {steps}: {wrong.item():.3f}; of dense captions: {right}", flush=True)
-            _save(state, step + 1, both, muon, adamw)
+            resume.save(state, step + 1, both, muon, adamw)
     return encoder
 
 
@@ -210,21 +211,6 @@ def _texts(seed: int) -> list[str]:
     """What the tokenizer learns its words from."""
     rng = np.random.default_rng((seed, 1))
     return [f" {lesson(rng)[0]}" for _ in range(8000)]
-
-
-def _save(file: Path, step: int, *parts: Any) -> None:
-    draft = file.with_suffix(".draft")
-    torch.save({"step": step, "parts": [part.state_dict() for part in parts]}, draft)
-    draft.rename(file)
-
-
-def _load(file: Path, *parts: Any) -> int:
-    if not file.is_file():
-        return 0
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    for part, saved in zip(parts, state["parts"], strict=True):
-        part.load_state_dict(saved)
-    return int(state["step"])
 
 
 def main() -> None:

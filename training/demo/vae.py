@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.demo import scenes64
+from training.demo import resume, scenes64
 from training.optimisers import MOMENTUM
 
 CHANNELS, LATENTS, BATCH = (16, 32, 48), 8, 32
@@ -79,7 +79,7 @@ def train(pictures: torch.Tensor, unseen: torch.Tensor, steps: int, state: Path,
     rest = [each for each in model.parameters() if not any(each is other for other in convolutions)]
     muon = Convolutions(convolutions, MATRIX_RATE)
     adamw = torch.optim.AdamW(rest, lr=RATE, weight_decay=0.0)
-    first = _load(state, model, muon.muon, adamw)
+    first = resume.load(state, model, muon.muon, adamw)
     for step in range(first, steps):
         share = min(1.0, (steps - step) / (DECAY * steps))
         for optimiser, rate in ((muon.muon, MATRIX_RATE), (adamw, RATE)):
@@ -100,7 +100,7 @@ def train(pictures: torch.Tensor, unseen: torch.Tensor, steps: int, state: Path,
         model.zero_grad()
         if (step + 1) % TELL_EVERY == 0 or step + 1 == steps:
             print(f"step {step + 1} of {steps}: {loss.item():.4f}, {decibels(model, unseen):.2f} dB", flush=True)
-            _save(state, step + 1, model, muon.muon, adamw)
+            resume.save(state, step + 1, model, muon.muon, adamw)
     return model
 
 
@@ -124,21 +124,6 @@ def scale(model: Any, pictures: torch.Tensor) -> float:
 
 def _scaled(pictures: torch.Tensor) -> torch.Tensor:
     return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def _save(file: Path, step: int, *parts: Any) -> None:
-    draft = file.with_suffix(".draft")
-    torch.save({"step": step, "parts": [part.state_dict() for part in parts]}, draft)
-    draft.rename(file)
-
-
-def _load(file: Path, *parts: Any) -> int:
-    if not file.is_file():
-        return 0
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    for part, saved in zip(parts, state["parts"], strict=True):
-        part.load_state_dict(saved)
-    return int(state["step"])
 
 
 def main() -> None:
