@@ -24,7 +24,7 @@ from core.spec import DEMO_MODEL
 from scenes.captions import dense
 from scenes.graph import Scene
 from scenes.scorer import FactScore, Figure, Scores, score
-from training import recipe as recipes
+from training import recipe_files
 from training.alignment import WORLDS, unseen_scenes
 from training.lineage import claim
 from training.loop import Loop, Told
@@ -121,7 +121,7 @@ def trained(arm: Arm, options: argparse.Namespace, work: Path, looks: Sequence[t
     run.mkdir(parents=True, exist_ok=True)
     file = run / "asked.yaml"
     file.write_text(yaml.safe_dump(_fields(arm, options, work)))
-    asked = recipes.load(str(file))
+    asked = recipe_files.load(str(file))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     made = prepare(asked, run, _Silent(), device)
     claim(run, made.lineage)

@@ -1,7 +1,7 @@
-"""`densify demo`: the whole way on this machine, offline, on a CPU, from drawn pictures to a proven hand-off.
+"""`densify demo`: the whole way on this machine, offline, on a CPU, from drawn pictures to pictures that a model draws.
 
-It is the real service with the LLaVA that ships, which knows the demo world. Leaves out the report's looks
-(demo_report.py).
+It is the real service with the LLaVA that ships, which knows the demo world. Leaves out training and drawing
+(demo_training.py) and the report's looks (demo_report.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.demo_report import DENSITY, Pair, Told, read_truths, write_report, write_strip, write_summary
+from cli.demo_training import train_and_draw
 
 if TYPE_CHECKING:
     from analysis.density import Table
@@ -53,7 +54,7 @@ def demo(
         Path, typer.Option("--folder", help="Where everything goes; a folder that the demo made before is replaced.")
     ] = Path("demo"),
 ) -> None:
-    """See the whole way on this machine: pictures, upload, captions, density, truth, hand-off, proof, a report."""
+    """See the whole way on this machine: pictures, captions, density, truth, hand-off, training, drawn pictures."""
     from analysis.nouns import load_pipeline
     from cli.pictures import write_shards
     from core.logs import configure
@@ -91,7 +92,8 @@ def demo(
 
     step(7, "proof, from the files alone")
     proof, ok = prove(manifest)
-    told = Told(pairs, old, new, *scores, proof, next_commands(folder, manifest), DEMO_MODEL, seed)
+    drawn = train_and_draw(manifest, folder)
+    told = Told(pairs, old, new, *scores, proof, next_commands(folder, manifest), DEMO_MODEL, seed, drawn)
     write_report(folder / "report.html", told, load_pipeline())
     write_strip(folder / "pictures.jpg", pairs)
     write_summary(folder / "summary.md", told)
@@ -256,6 +258,7 @@ def write_texts(client: Client, folder: Path) -> tuple[Path, Path]:
 def next_commands(folder: Path, manifest: Path) -> list[str]:
     """What a newcomer may try, on what the demo made and on pictures of their own."""
     return [
+        f"densify sample {folder}/run --prompt 'A red boat is on the sea.' --count 8 --out boats.png",
         f"densify verify {manifest}",
         f"densify density {folder}/captions.jsonl --baseline {folder}/old_text.jsonl",
         "densify doctor --embedded",

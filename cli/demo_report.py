@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis.density import Table
     from analysis.lit import Pieces
     from analysis.nouns import NounPipeline
+    from cli.demo_training import Drawn
     from scenes.graph import Scene
     from scenes.scorer import Scores
 
@@ -57,6 +58,7 @@ class Told:
     next_commands: Sequence[str]
     model: str
     seed: int
+    drawn: Drawn
 
 
 def read_truths(shards: Sequence[Path]) -> Iterator[tuple[str, bytes, Scene]]:
@@ -106,6 +108,7 @@ def write_report(file: Path, told: Told, nouns: NounPipeline) -> None:
         facts=_facts(told),
         images=len(told.pairs),
         density=DENSITY,
+        sheet=base64.b64encode(told.drawn.sheet.read_bytes()).decode(),
     )
     write_atomic(file, page.encode())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,17 +12,23 @@ import typer
 from cli.options import AsJson
 
 if TYPE_CHECKING:
+    from cli.console import Line
     from scenes.scorer import Scores
 
+#: Pictures of each set on a sheet.
+COLUMNS = 8
 SHOWN = ("background", "style", "noun", "colour", "position", "relation", "count")
 
 
 def evaluate(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a diffusers folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, a diffusers folder, or `demo`.")] = "demo",
     prompts: Annotated[int, typer.Option("--prompts", min=1, help="Unseen prompts of each set.")] = 300,
     guidance: Annotated[float, typer.Option("--guidance", min=0, help="Guidance scale.")] = 3.0,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Sampling steps.")] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed: other prompts, other noise.")] = 0,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", metavar="PNG", help="Write a sheet: the first drawn beside true ones.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model of the demo world by re-captioning: the LLaVA that ships says what was drawn.
@@ -29,28 +36,27 @@ def evaluate(
     F1 of objects, of colour with object, of position, against the scenes of prompts that no data set holds, with 95 %
     intervals; beside them what the same LLaVA says of the true pictures.
     """
-    from cli.console import Meter, print_json
-    from training.alignment import WORLDS, alignment, ceiling, unseen_scenes
+    from cli.console import Meter, note, print_json
+    from training.alignment import WORLDS, alignment, ceiling, true_pictures, unseen_scenes
+    from training.grids import grid
     from training.sampling import load_pipeline, side_of
 
     pipeline = load_pipeline(run)
-    caption = Captioner()
+    caption, side = Captioner(), side_of(pipeline)
     found: dict[str, dict[str, Scores]] = {}
+    sheet: list[Any] = []
     for world in WORLDS:
         scenes = unseen_scenes(prompts, world, seed)
         with Meter("images") as meter:
-            line = meter.line(world, prompts)
-            drawn = alignment(
-                pipeline,
-                scenes,
-                caption,
-                guidance=guidance,
-                steps=steps,
-                seed=seed,
-                drawn=lambda _image, line=line: line.advance(1),  # type: ignore[misc]
-            )
-            line.finish()
-        found[world] = {"drawn": drawn, "true pictures": ceiling(scenes, caption, side_of(pipeline))}
+            seen = Seen(meter.line(world, prompts))
+            drawn = alignment(pipeline, scenes, caption, guidance=guidance, steps=steps, seed=seed, drawn=seen)
+            seen.line.finish()
+        found[world] = {"drawn": drawn, "true pictures": ceiling(scenes, caption, side)}
+        sheet += true_pictures(scenes[:COLUMNS], side) + seen.images[:COLUMNS]
+    if pictures:
+        pictures.parent.mkdir(parents=True, exist_ok=True)
+        grid(sheet, min(COLUMNS, prompts), rows=["asked for", "drawn"] * len(WORLDS)).save(pictures, optimize=True)
+        note(f"Pictures: {pictures}")
     if as_json:
         print_json({world: {name: scores.to_dict() for name, scores in both.items()} for world, both in found.items()})
         return
@@ -69,6 +75,18 @@ def show(world: str, prompts: int, both: dict[str, Scores]) -> None:
 
     rows = [[name, *(text(scores, name) for scores in both.values())] for name in SHOWN]
     print_table(f"{world}: {prompts} unseen prompts, F1 with 95 % intervals", ["", *both], rows, text=[""])
+
+
+class Seen:
+    """Keeps the pictures that are drawn, and moves a bar along."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.images: list[Any] = []
+
+    def __call__(self, image: Any) -> None:
+        self.images.append(image)
+        self.line.advance(1)
 
 
 class Captioner:

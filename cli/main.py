@@ -59,7 +59,7 @@ Then, in another terminal:
 
 \b
 From a hand-off to pictures:
-  densify train recipe.yaml --out run/
+  densify train demo-2 data.handoff=handoff/handoffs/….json --out run/
   densify sample run/ --prompt 'a red boat on the sea' --out boat.png
 
 \b

@@ -12,7 +12,7 @@ MOST_SCALES = 40
 
 
 def sample(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, a diffusers folder, or a hub id.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, a diffusers folder, a hub id, or `demo`.")],
     prompt: Annotated[
         list[str],
         typer.Option("--prompt", "--class", help="What to draw, of a DiT the class; may be given several times."),

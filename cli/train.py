@@ -35,7 +35,7 @@ def _print_sizes(asked: bool) -> None:
         for name, size, pixart, dit in count_sizes()
     ]
     print_table(
-        "Sizes, a DiT with 1,000 classes",
+        "Sizes, with 4 latent channels and no learnt variance; a DiT has 1,000 classes",
         ("size", "layers", "heads", "width", "text", "pixart: parameters", "dit: parameters"),
         rows,
     )
@@ -66,46 +66,52 @@ def train(
     Several GPUs: `torchrun --nproc-per-node 8 -m cli.main train RECIPE`, or `accelerate launch`.
     """
     del sizes
-    import torch
-
     from cli.console import note, print_json, print_table
-    from training import recipe as recipes
-    from training.lineage import claim
-    from training.pipelines import save_pipeline
+    from training import processes, recipe_files
     from training.preflight import preflight
     from training.prepare import prepare
     from training.previews import Previews
-    from training.processes import is_first, wait
+    from training.start import PIPELINE
     from training.validation import Validation
 
     began = time.monotonic()
-    asked = recipes.load(recipe, changes or [])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    asked = recipe_files.load(recipe, changes or [])
+    device = processes.device()
     with FeatureMeter() as meter:
         made = prepare(asked, out, meter, device)
         validation = Validation(made, out, meter) if asked.validation.every else None
-    found = preflight(made, device)
     if dry_run:
-        if not is_first():
+        if not processes.is_first():
             return
+        found = preflight(made, device)
         if as_json:
             print_json(found.as_dict())
         else:
             print_table(f"{recipe}: what it would take", ("", ""), found.rows(), text=("",))
         return
-    if is_first():
+    learn(made, out, validation, Previews(made, out) if asked.previews.every else None)
+    if not processes.is_first():
+        return
+    note(next_step(made, out))
+    if as_json:
+        print_json(_outcome(out, out / PIPELINE, time.monotonic() - began))
+    else:
+        print(out / PIPELINE)
+
+
+def learn(made: Prepared, out: Path, validation: Validation | None = None, previews: Previews | None = None) -> None:
+    """Trains to the recipe's last step in the run's folder, and saves what draws. All processes must call it."""
+    from training import processes, recipe_files
+    from training.lineage import claim
+    from training.pipelines import save_pipeline
+
+    if processes.is_first():
         claim(out, made.lineage)
-        (out / "recipe.yaml").write_text(recipes.dump(asked))
-    wait()
-    loop = run(made, out, validation, Previews(made, out) if asked.previews.every else None)
-    with loop.averaged() as model:
-        if loop.accelerator.is_main_process:
-            folder = save_pipeline(out, made, model)
-            note(next_step(made, out))
-            if as_json:
-                print_json(_outcome(out, folder, time.monotonic() - began))
-            else:
-                print(folder)
+        (out / "recipe.yaml").write_text(recipe_files.dump(made.recipe))
+    processes.wait()
+    with run(made, out, validation, previews).averaged() as model:
+        if processes.is_first():
+            save_pipeline(out, made, model)
 
 
 def next_step(made: Prepared, out: Path) -> str:

@@ -61,11 +61,15 @@ def alignment(
     return score(zip(scenes, caption(images), strict=True))
 
 
-def ceiling(scenes: Sequence[Scene], caption: Caption, side: int) -> Scores:
-    """What is right of the renderer's own pictures, `side` pixels a side as the model's are."""
+def true_pictures(scenes: Sequence[Scene], side: int) -> list[Image.Image]:
+    """The renderer's own pictures, `side` pixels a side as the model's are."""
     # Drawn larger and made smaller, as training's pictures were.
-    images = [
+    return [
         render(scene, 2 * side, 2 * side, number).resize((side, side), Image.Resampling.LANCZOS)
         for number, scene in enumerate(scenes)
     ]
-    return score(zip(scenes, caption(images), strict=True))
+
+
+def ceiling(scenes: Sequence[Scene], caption: Caption, side: int) -> Scores:
+    """What is right of the renderer's own pictures."""
+    return score(zip(scenes, caption(true_pictures(scenes, side)), strict=True))

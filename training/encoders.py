@@ -105,22 +105,9 @@ def load_text_encoder(name: str, device: torch.device | str, dtype: torch.dtype)
     return TextEncoder(_frozen(T5EncoderModel, folder, device, dtype), tokenizer, identity, folder)
 
 
-def local(name: str) -> Path:
-    """The folder that a name means, where it means none of the hub's. Raises NoSuchPathError where `demo` has none."""
-    folder = SHIPPED.get(name)
-    if folder is None:
-        return Path(name).expanduser()
-    if not folder.is_dir():
-        raise NoSuchPathError(
-            f"`{name}` is not in this installation: the demo world's encoders and PixArt do not ship with it.",
-            hint="docs/training.md says by which two commands its encoders are made; name their folder.",
-        )
-    return folder
-
-
 def _find(name: str, part: str) -> Path:
     """The folder of one part of the named model."""
-    folder = local(name)
+    folder = SHIPPED.get(name, Path(name).expanduser())
     if not folder.is_dir():
         if folder.is_absolute() or name.startswith((".", "~")) or not _HUB_ID.fullmatch(name):
             raise NoSuchPathError(f"There is no folder '{name}' with a {part}.", hint="Name a folder, or a hub id.")

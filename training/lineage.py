@@ -101,7 +101,16 @@ def claim(folder: Path, told: Lineage) -> None:
 
 #: Fields that may change while a run goes on: none of them changes a step that was taken.
 _FREE = frozenset(
-    {"run.save_every", "run.keep", "run.log_every", "run.compile", "data.workers", "data.cache", "data.handoff"}
+    {
+        "run.save_every",
+        "run.keep",
+        "run.log_every",
+        "run.compile",
+        "run.shard",
+        "data.workers",
+        "data.cache",
+        "data.handoff",
+    }
 )
 
 

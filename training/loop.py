@@ -8,6 +8,7 @@ if it had not been. Leaves out: what a checkpoint looks like on disk (states.py)
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import torch
 
 from core.errors import OutOfMemoryError, TrainingStoppedError
-from training import processes
+from training import processes, sharding
 from training.epoch import Epochs, share
 from training.optimisers import optimisers, set_rates, share_of_rate
 from training.recipe import Recipe
@@ -67,13 +68,19 @@ class Loop:
         observer: Observer,
         watches: tuple[tuple[int, Watch], ...] = (),
     ) -> None:
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedType
 
         self.recipe, self.task, self.epochs = recipe, task, epochs
         self.observer, self.watches = observer, watches
         precision = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[recipe.run.precision]
         processes.join()
         self.accelerator = Accelerator(mixed_precision=precision, cpu=processes.on_cpu())
+        kind = self.accelerator.distributed_type
+        if kind not in (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU):
+            raise TrainingStoppedError(
+                f"accelerate is set up for {kind.value}, which this loop does not drive.",
+                hint="Start with torchrun; run.shard=true spreads the model over the processes.",
+            )
         if recipe.run.batch % (self.accelerator.num_processes * recipe.run.accumulate):
             raise TrainingStoppedError(
                 f"A batch of {recipe.run.batch} cannot be divided among {self.accelerator.num_processes} processes in "
@@ -89,14 +96,18 @@ class Loop:
             # On a CPU the backward pass of torch's fused attention takes twice as long as that of plain products.
             model.set_attn_processor(AttnProcessor())
         model.train()
+        #: Of a model that is spread over processes: one like it that is whole, for pictures and measurements.
+        self._whole = copy.deepcopy(model) if recipe.run.shard else None
+        if recipe.run.shard:
+            sharding.shard(model, self.accelerator.device)
         if recipe.run.compile:
             model = torch.compile(model)
-        prepared = self.accelerator.prepare(model, *optimisers(task.model, recipe.optimiser))
-        self.model, self.optimisers = prepared[0], list(prepared[1:])
+        moved = optimisers(task.model, recipe.optimiser)
+        # A model that is spread adds up gradients by itself: accelerate must not wrap it once more.
+        self.model = self.accelerator.prepare_model(model, evaluation_mode=recipe.run.shard)
+        self.optimisers = [self.accelerator.prepare_optimizer(each) for each in moved]
         self.average = _average(task.model, recipe.run.ema, self.accelerator.device)
-        if self.average is not None:
-            self.accelerator.register_for_checkpointing(self.average)
-        self.states = States(folder, self.accelerator, recipe.run.keep)
+        self.states = States(folder, recipe.run.keep, task.model, moved, self.average, self.accelerator.scaler)
 
     def run(self, until: int | None = None) -> int:
         """Trains from the newest state to the recipe's last step, or to `until`; returns the step that it reached.
@@ -156,8 +167,7 @@ class Loop:
         try:
             for number in range(parts):
                 part = self._on_device(batch.part(number * size, (number + 1) * size))
-                last = number == parts - 1
-                with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                with self._collecting(number == parts - 1):
                     loss = self.task.losses(self.model, part).mean() / parts
                     self.accelerator.backward(loss)
                 total += loss.detach()
@@ -166,7 +176,8 @@ class Loop:
                 f"A part of {size} images does not fit into the memory of {self.accelerator.device}.",
                 hint=f"Raise run.accumulate to {2 * parts}, set run.checkpointing to true, or lower run.batch.",
             ) from error
-        gradient = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip))
+        clipped = self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip)
+        gradient = float(sharding.whole(clipped))
         # With fp16 a gradient may overflow: accelerate then leaves the step out and scales less.
         if not math.isfinite(gradient) and self.recipe.run.precision != "fp16":
             raise self._stopped(batch)
@@ -176,6 +187,13 @@ class Loop:
         if self.average is not None:
             self.average.step(self.accelerator.unwrap_model(self.model).parameters())
         return total, gradient
+
+    def _collecting(self, last: bool) -> contextlib.AbstractContextManager[Any]:
+        """While it lasts, a backward pass adds the gradients of all processes only for the last part of a batch."""
+        if self._whole is not None:
+            sharding.collect_at_last(self.task.model, last)
+            return contextlib.nullcontext()
+        return contextlib.nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _on_device(self, batch: Batch) -> Batch:
         device = self.accelerator.device
@@ -200,7 +218,14 @@ class Loop:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[Any]:
-        """The task's model with its averaged weights, not training; afterwards it is as it was."""
+        """The task's model with its averaged weights, not training; afterwards it is as it was.
+
+        All processes must call it.
+        """
+        if self._whole is not None:
+            yield self._collected(self._whole)
+            self._whole.to("cpu")
+            return
         model = self.accelerator.unwrap_model(self.model)
         if self.average is not None:
             self.average.store(model.parameters())
@@ -212,6 +237,14 @@ class Loop:
             model.train()
             if self.average is not None:
                 self.average.restore(model.parameters())
+
+    @torch.no_grad()
+    def _collected(self, model: Any) -> Any:
+        """`model` with all of the weights, averaged, that the processes have a part of each."""
+        spread = self.task.model.parameters() if self.average is None else self.average.shadow_params
+        for into, value in zip(model.parameters(), spread, strict=True):
+            into.copy_(sharding.whole(value))
+        return model.eval().to(self.accelerator.device)
 
 
 def _average(model: Any, decay: float, device: torch.device) -> Any:

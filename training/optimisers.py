@@ -40,6 +40,8 @@ def optimisers(model: nn.Module, recipe: Optimiser) -> list[torch.optim.Optimize
                 adjust_lr_fn="match_rms_adamw",
             )
         )
+    for group in (group for each in made for group in each.param_groups):
+        group["full_rate"] = group["lr"]
     return made
 
 
@@ -77,4 +79,4 @@ def set_rates(made: Sequence[Any], share: float) -> None:
     """Gives every group this share of the rate that it was made with."""
     for optimiser in made:
         for group in optimiser.param_groups:
-            group["lr"] = group.setdefault("full_rate", group["lr"]) * share
+            group["lr"] = group["full_rate"] * share

@@ -72,7 +72,7 @@ class Preflight:
         ]
 
 
-def preflight(made: Prepared, device: str) -> Preflight:
+def preflight(made: Prepared, device: torch.device) -> Preflight:
     """Measures on `device`, in one process."""
     recipe = made.recipe
     speed, activations = _probe(made, device)
@@ -93,11 +93,11 @@ def preflight(made: Prepared, device: str) -> Preflight:
         epochs=recipe.run.steps * recipe.run.batch / samples,
         images_per_second=speed,
         seconds=recipe.run.steps * recipe.run.batch / speed,
-        device=device,
+        device=device.type,
     )
 
 
-def _probe(made: Prepared, device: str) -> tuple[float, int | None]:
+def _probe(made: Prepared, device: torch.device) -> tuple[float, int | None]:
     """(images per second, bytes of activations) of forward and backward passes."""
     recipe, task = made.recipe, made.task
     model: Any = task.model.to(device).train()
@@ -107,14 +107,14 @@ def _probe(made: Prepared, device: str) -> tuple[float, int | None]:
     given = {name: value.to(device) for name, value in batch.given.items()}
     batch = Batch(batch.latents.to(device), batch.generators, batch.keys, given)
     kind = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.run.precision]
-    cuda = device.startswith("cuda")
+    cuda = device.type == "cuda"
     before = torch.cuda.memory_allocated() if cuda else 0
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     times = []
     for _ in range(1 + PROBES):
         began = time.perf_counter()
-        with torch.autocast(torch.device(device).type, kind, enabled=kind is not None):
+        with torch.autocast(device.type, kind, enabled=kind is not None):
             loss = task.losses(model, batch).mean()
         loss.backward()
         model.zero_grad()

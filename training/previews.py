@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from training.text_to_image import TextToImage
 
 FOLDER = "previews"
 PROMPTS = "prompts.txt"
-#: Pictures side by side at most.
-COLUMNS = 8
+#: Pictures side by side at most; of a class, where there are too many classes to draw each of them twice.
+COLUMNS, OF_A_CLASS = 8, 4
 
 
 class Previews:
@@ -43,7 +43,12 @@ class Previews:
         task = prepared.task
         self._classes = None if isinstance(task, TextToImage) else task.names
         #: What is drawn, one picture each; for stage 1 the names of classes, some pictures each.
-        self.prompts = _prompts(prepared) if self._classes is None else list(self._classes)[: self._count]
+        self.prompts = _prompts(prepared) if self._classes is None else self._rows(self._classes)
+
+    def _rows(self, classes: Sequence[str]) -> list[str]:
+        """All classes where each has two pictures at least, or as many as have a row of OF_A_CLASS."""
+        few = len(classes) * 2 <= self._count
+        return list(classes if few else classes[: max(1, self._count // OF_A_CLASS)])
 
     @property
     def _count(self) -> int:

@@ -30,6 +30,15 @@ def join() -> tuple[int, int]:
     return int(state.process_index), int(state.num_processes)
 
 
+def device() -> torch.device:
+    """The device that is this process's own."""
+    from accelerate import PartialState
+
+    join()
+    found: torch.device = PartialState().device
+    return found
+
+
 def mine(items: Sequence[T]) -> Sequence[T]:
     """This process's part of some work; together the processes have all of it, and none twice."""
     rank, ranks = join()

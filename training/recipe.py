@@ -1,24 +1,14 @@
 """A recipe: everything that decides what a run makes, in one YAML file, typed, with no field that is not known.
 
-`extends: other.yaml` takes another file's fields and changes some of them. Relative paths inside a recipe are relative
-to the folder where `densify train` is called. Leaves out: what is recorded when a run starts (lineage.py).
+Relative paths inside a recipe are relative to the folder where `densify train` is called. Leaves out: reading files
+(recipe_files.py), and what is recorded when a run starts (lineage.py).
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from core.errors import BadRecipeError, NoSuchPathError
-
-FOLDER = Path(__file__).parent / "recipes"
-SUFFIX = ".yaml"
-EXTENDS = "extends"
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 #: Where a run begins: another run's folder, a diffusers folder, or a hub id.
 Start = str
@@ -127,6 +117,9 @@ class Run(_Section):
     )
     checkpointing: bool = Field(False, description="Compute activations twice instead of keeping them.")
     compile: bool = Field(False, description="torch.compile the model.")
+    shard: bool = Field(
+        False, description="Spread weights, averages and optimiser over the processes (FSDP 2); AdamW, fp32 or bf16."
+    )
     ema: float = Field(0.9999, ge=0, lt=1, description="Share of the average that stays at each step; 0: no average.")
     seed: int = Field(0, ge=0, description="Of everything that is drawn by chance.")
     save_every: int = Field(1000, ge=1, description="Steps between checkpoints.")
@@ -174,6 +167,14 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
+    def _can_be_spread(self) -> Recipe:
+        if self.run.shard and self.optimiser.name != "adamw":
+            raise ValueError("run.shard leaves each process a part of every matrix: set optimiser.name to adamw")
+        if self.run.shard and (self.run.precision == "fp16" or self.run.compile):
+            raise ValueError("run.shard goes with fp32 and bf16, and without run.compile")
+        return self
+
+    @model_validator(mode="after")
     def _suits_a_classifier(self) -> Recipe:
         if self.method != "classifier":
             return self
@@ -186,127 +187,3 @@ class Recipe(_Section):
         if self.previews.every:
             raise ValueError("a classifier draws nothing: leave previews.every out")
         return self
-
-
-def load(name: str, changes: Sequence[str] = ()) -> Recipe:
-    """The recipe in a file, or the one of this name that ships, with `field=value` changes.
-
-    Raises NoSuchPathError, BadRecipeError.
-    """
-    value = _read(_path(name), ())
-    for change in changes:
-        _set(value, change)
-    return _checked(value, name)
-
-
-def names() -> list[str]:
-    """The recipes that ship."""
-    return sorted(file.stem for file in FOLDER.glob(f"*{SUFFIX}"))
-
-
-def dump(recipe: Recipe) -> str:
-    """The whole recipe as YAML, defaults written out: what `load` reads back as the same recipe."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _path(name: str) -> Path:
-    file, shipped = Path(name), FOLDER / f"{name}{SUFFIX}"
-    if file.is_file():
-        return file
-    if shipped.is_file():
-        return shipped
-    hint = f"Recipes that ship: {', '.join(names())}." if names() else ""
-    raise NoSuchPathError(f"There is no recipe {name}.", hint=_nearest(name, names()) or hint)
-
-
-def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's fields over those of what it extends. `above`: the files that extend it, to find circles."""
-    if file.resolve() in above:
-        raise BadRecipeError(f"{file} extends itself.")
-    try:
-        value = yaml.load(file.read_text(), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadRecipeError(f"{file} is no YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(value, dict):
-        raise BadRecipeError(f"{file} holds no fields.", hint="A recipe is YAML: `method: pixart`, `data:` and so on.")
-    base = value.pop(EXTENDS, None)
-    if base is None:
-        return value
-    below = file.parent / str(base)
-    if not below.is_file():
-        raise BadRecipeError(f"{file} extends {base}, and there is no file {below}.")
-    return _over(_read(below, (*above, file.resolve())), value)
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain values alone, and a field that stands there twice is a mistake."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=deep)
-            if name in seen:
-                raise yaml.YAMLError(f"`{name}` stands there twice, line {key.start_mark.line + 1}")
-            seen.add(name)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _over(base: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, new in value.items():
-        old = merged.get(name)
-        merged[name] = _over(old, new) if isinstance(old, dict) and isinstance(new, dict) else new
-    return merged
-
-
-def _set(value: dict[str, Any], change: str) -> None:
-    """`run.steps=100`: the value is read as YAML."""
-    name, mark, text = change.partition("=")
-    if not mark or not name:
-        raise BadRecipeError(f"`{change}` changes nothing.", hint="Write field=value, as in run.steps=100.")
-    *above, last = name.strip().split(".")
-    place = value
-    for part in above:
-        place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            raise BadRecipeError(f"`{change}`: {part} is no section.")
-    try:
-        place[last] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise BadRecipeError(f"`{change}`: the value is no YAML.") from error
-
-
-def _checked(value: dict[str, Any], name: str) -> Recipe:
-    try:
-        return Recipe.model_validate(value)
-    except ValidationError as error:
-        problems = [_problem(found) for found in error.errors()]
-        sentence, hint = problems[0]
-        more = f" ({len(problems) - 1} more of this kind.)" if len(problems) > 1 else ""
-        raise BadRecipeError(f"{name}: {sentence}{more}", hint=hint) from error
-
-
-def _problem(found: Any) -> tuple[str, str]:
-    """A sentence and a hint for one of pydantic's errors."""
-    where = ".".join(map(str, found["loc"]))
-    if found["type"] == "extra_forbidden":
-        *section, field = map(str, found["loc"])
-        known = list(_fields(section))
-        return f"there is no field `{where}`.", _nearest(field, known) or f"Fields there: {', '.join(known)}."
-    if found["type"] == "missing":
-        return f"`{where}` is missing.", f"Add it, or give {where}=… on the command line."
-    said = found["msg"].removeprefix("Value error, ")
-    given = f", not {found['input']!r}" if not isinstance(found["input"], dict) else ""
-    return f"`{where}`: {said}{given}." if where else f"{said}.", "docs/training.md lists every field."
-
-
-def _fields(section: Sequence[str]) -> Iterator[str]:
-    kind: Any = Recipe
-    for part in section:
-        kind = kind.model_fields[part].annotation
-    yield from kind.model_fields
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"Did you mean `{found[0]}`?" if found else ""

@@ -200,6 +200,8 @@ def load_pipeline(name: str) -> Any:
         )
     cuda = torch.cuda.is_available()
     kind: Any = diffusers.DiffusionPipeline
+    # A bar for five files would stand between the caller's own.
+    diffusers.utils.logging.disable_progress_bar()
     made = kind.from_pretrained(folder, dtype=torch.float16 if cuda else torch.float32)
     made.set_progress_bar_config(disable=True)
     return made.to("cuda" if cuda else "cpu")

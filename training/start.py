@@ -16,7 +16,7 @@ import torch
 from core.errors import BadCheckpointError, BadRecipeError, NoSuchPathError
 from core.hub import folder_hash, hub_snapshot
 from training.classifier import classifier
-from training.encoders import local
+from training.encoders import SHIPPED
 from training.lineage import FILE as LINEAGE
 from training.models import SIZES, Size, dit, pixart, share_embedders
 from training.originals import file_hash, load_original, tell_licence
@@ -72,7 +72,7 @@ def find_transformer(name: str, *, whole: bool = False) -> Path:
     `whole`: of a hub id the pipeline around it is fetched too. Raises NoSuchPathError, BadCheckpointError and what the
     hub raises.
     """
-    folder = local(name)
+    folder = SHIPPED.get(name, Path(name).expanduser())
     if not folder.is_dir():
         if folder.is_absolute() or name.startswith((".", "~")) or not _HUB_ID.fullmatch(name):
             raise NoSuchPathError(f"There is no run or model {name}.", hint="Name a folder, or a hub id.")

@@ -13,6 +13,7 @@ from analysis.density import Table
 from analysis.nouns import load_pipeline
 from cli import demo, pictures
 from cli.demo_report import Pair, Told, read_truths, write_report, write_strip, write_summary
+from cli.demo_training import Drawn
 from core.errors import ConflictError
 from scenes.captions import dense
 from scenes.scorer import score
@@ -38,6 +39,11 @@ def test_the_demo_goes_the_whole_way_and_its_captions_are_true(densify: Densify,
     captions = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
     assert score((truths[line["key"]], line["caption"]) for line in captions).noun.f1.value > 0.94
     assert densify("verify", manifest).exit_code == 0
+    drawn = folder / "drawn.png"
+    assert Image.open(drawn).size[0] > 4 * 64
+    assert (folder / "run" / "pipeline" / "model_index.json").is_file()
+    assert json.loads((folder / "run" / "lineage.json").read_text())["handoff"] in manifest.read_text()
+    assert "data:image/png;base64," in (folder / "report.html").read_text()
     assert 'href="density.html"' in (folder / "report.html").read_text()
     page = (folder / "density.html").read_text()
     assert page.count('<img src="data:image/jpeg;base64,') == page.count("old text: ") == 12
@@ -52,10 +58,14 @@ def test_the_report_shows_pictures_old_text_and_captions_and_needs_no_other_file
     ]
     scores = score((pair.scene, pair.caption) for pair in pairs)
     table = Table(30, 90, 40, 5, 4, 10, "densify-en-2")
-    told = Told(pairs, table, table, scores, scores, "proven: 30 samples in", ["densify verify x"], "densify-demo-1", 3)
+    Image.new("RGB", (8, 8)).save(tmp_path / "drawn.png")
+    drawn = Drawn(tmp_path / "drawn.png", ("a <red> boat",), tmp_path / "run", 60, 30, 41.0)
+    proof, next_commands = "proven: 30 samples in", ["densify verify x"]
+    told = Told(pairs, table, table, scores, scores, proof, next_commands, "densify-demo-1", 3, drawn)
     write_report(tmp_path / "report.html", told, load_pipeline())
     page = (tmp_path / "report.html").read_text()
-    assert page.count("<img ") == 24
+    assert page.count("<img ") == 25
+    assert "<li>a &lt;red&gt; boat</li>" in page
     assert page.count("right word for word") == 23
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

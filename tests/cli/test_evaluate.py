@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from cli import evaluate
 from scenes.captions import dense
@@ -14,8 +16,6 @@ from training import alignment, sampling
 
 @pytest.fixture(autouse=True)
 def _a_model_that_draws_grey(monkeypatch: pytest.MonkeyPatch) -> None:
-    from PIL import Image
-
     monkeypatch.setattr(sampling, "load_pipeline", lambda name: name)
     monkeypatch.setattr(sampling, "side_of", lambda pipeline: 64)
     monkeypatch.setattr(alignment, "side_of", lambda pipeline: 64)
@@ -24,8 +24,9 @@ def _a_model_that_draws_grey(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_grey_pictures_score_low_and_true_ones_high_by_the_llava_that_ships(densify: Densify) -> None:
-    result = densify("evaluate", "some-run", "--prompts", "12", "--json")
+def test_grey_pictures_score_low_and_true_ones_high_by_the_llava_that_ships(densify: Densify, tmp_path: Path) -> None:
+    sheet = tmp_path / "new" / "sheet.png"
+    result = densify("evaluate", "some-run", "--prompts", "12", "--json", "--pictures", sheet)
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert set(found) == set(alignment.WORLDS)
@@ -33,6 +34,9 @@ def test_grey_pictures_score_low_and_true_ones_high_by_the_llava_that_ships(dens
         assert both["drawn"]["noun"]["f1"]["value"] < 0.3
         assert both["true pictures"]["noun"]["f1"]["value"] > 0.8
         assert both["drawn"]["scenes"] == 12
+    with Image.open(sheet) as image:
+        assert image.height == 4 + 4 * 68, "true and drawn pictures of both worlds"
+        assert image.width > 8 * 68
 
 
 def test_tables_have_every_fact_with_its_interval(densify: Densify, monkeypatch: pytest.MonkeyPatch) -> None:

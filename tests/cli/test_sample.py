@@ -11,10 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.cli.conftest import Densify
-from tests.training.small_encoders import TEXT
-from tests.training.small_handoff import sections, world
-from training import start
-from training.models import Size
+from tests.training.small_handoff import sections, small_size, world
 from training.sampling import read_png
 
 
@@ -23,12 +20,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of two steps."""
     from cli.main import app
 
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("trained")
     recipe = folder / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(sections(world(folder / "world"), run={"steps": 2}, optimiser={"rate": 0.1})))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(start.SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
+    with small_size(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DENSIFY_DATA", str(folder / "data"))
         result = CliRunner().invoke(app, ["train", str(recipe), "--out", str(folder / "run")])
     assert result.exit_code == 0, result.stderr

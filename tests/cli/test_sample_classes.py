@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from PIL import Image
 
 from core.files import write_atomic
 from tests.analysis.make_handoff import handed_off
 from tests.cli.conftest import Densify
-from tests.training.small_encoders import TEXT, small_vae
-from training.models import SIZES, Size
+from tests.training.small_encoders import small_vae
+from tests.training.small_handoff import small_size
 from training.sampling import read_png
 
 #: A field of every captioned sample: the shard of the test has captions of both kinds.
@@ -25,7 +24,6 @@ CLASSES = ("length", "stop")
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A DiT's run and two classifiers', one of another noise: {name: its recipe's file, beside its folder}."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("runs")
     _, _, manifest = handed_off(folder / "store")
     base: dict[str, Any] = {
@@ -42,8 +40,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ):
         made[name] = folder / name
         write_atomic(folder / f"{name}.yaml", yaml.safe_dump({**base, **changes}).encode())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
+    with small_size():
         from typer.testing import CliRunner
 
         from cli.main import app

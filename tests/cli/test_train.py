@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from PIL import Image
 
 from tests.cli.conftest import Densify
-from tests.training.small_encoders import TEXT
-from tests.training.small_handoff import sections, world
-from training import start
-from training.models import Size
+from tests.training.small_handoff import sections, small_size, world
 
 WATCHED: dict[str, Any] = {
     "validation": {"every": 2, "samples": 3, "times": 2},
@@ -26,14 +22,13 @@ WATCHED: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
     return world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(autouse=True)
-def _small_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setitem(start.SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
+def _small_size() -> Iterator[None]:
+    with small_size():
+        yield
 
 
 @pytest.fixture
@@ -114,7 +109,7 @@ def test_a_run_goes_on_from_its_last_state_and_says_the_same_again(
     run = tmp_path / "run"
     assert densify("train", recipe, "previews.every=0", "--out", run).exit_code == 0
     first = lines(run)
-    shutil.rmtree(run / "states" / "step-00000004")
+    (run / "states" / "step-00000004.pt").unlink()
     assert densify("train", recipe, "previews.every=0", "--out", run).exit_code == 0
     again = lines(run)[len(first) :]
     losses = [(line["step"], line.get("loss"), line.get("validation_loss")) for line in again]

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+import torch
 
 from analysis.handoff_build import make_handoff, publish
 from shards.handoff import SplitRule
 from shards.store import open_store
 from tests.analysis.make_handoff import SPEC, captioned_shard
-from tests.training.small_encoders import small_text_encoder, small_vae
+from tests.training.small_encoders import TEXT, small_text_encoder, small_vae
+from training.models import SIZES, Size
 
 KEYS = {"a": [f"a/{number:04d}" for number in range(10)], "b": [f"b/{number:04d}" for number in range(8)]}
 #: Classes of the samples, in turn.
 LABELS = ("boat", "cat")
+
+
+@contextmanager
+def small_size() -> Iterator[None]:
+    """While it lasts, `model.size: small` is a model of two blocks; torch has one thread."""
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
+        yield
 
 
 def world(folder: Path, validation_share: float = 0.3) -> dict[str, Path]:

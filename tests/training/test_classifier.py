@@ -21,7 +21,8 @@ from training.guided import Guide, Wanted, draw_latents
 from training.loop import Loop
 from training.models import Size
 from training.objective import Learning
-from training.recipe import Recipe, load
+from training.recipe import Recipe
+from training.recipe_files import load
 
 SIZE = Size(2, 2, 8, side=8)
 SAMPLES, SPREAD, STEPS = 64, 0.1, 1000
@@ -164,7 +165,7 @@ def test_it_is_saved_and_loaded_by_its_library_with_the_names_of_its_classes(tmp
     ],
 )
 def test_what_a_classifier_cannot_do_is_one_sentence(tmp_path: Path, change: str, says: str) -> None:
-    from training.recipe import dump
+    from training.recipe_files import dump
 
     file = tmp_path / "r.yaml"
     file.write_text(dump(recipe()))

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from training import recipe
+from training import recipe_files
 from training.models import SIZES
+from training.recipe import Recipe
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 
@@ -25,19 +26,19 @@ def rows(kind: type[BaseModel], section: str = "") -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("row", rows(recipe.Recipe))
+@pytest.mark.parametrize("row", rows(Recipe))
 def test_every_field_stands_in_the_docs_with_its_default_and_meaning(row):
     assert row in PAGE
 
 
-@pytest.mark.parametrize("name", [*recipe.names(), *SIZES])
+@pytest.mark.parametrize("name", [*recipe_files.names(), *SIZES])
 def test_every_recipe_and_size_stands_in_the_docs(name):
     assert f"`{name}`" in PAGE
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", recipe_files.names())
 def test_every_recipe_that_ships_is_valid_and_says_how_it_is_called(name):
-    recipe.load(name)
-    head = (recipe.FOLDER / f"{name}.yaml").read_text().split("\n\n")[0]
+    recipe_files.load(name)
+    head = (recipe_files.FOLDER / f"{name}.yaml").read_text().split("\n\n")[0]
     assert f" train {name} " in head
     assert "Hardware:" in head

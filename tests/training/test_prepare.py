@@ -12,9 +12,7 @@ from core.errors import BadCheckpointError, BadRecipeError, CheckFailedError, No
 from tests.analysis.make_handoff import handed_off
 from tests.training.small_encoders import TEXT, small_text_encoder, small_vae
 from tests.training.small_run import Silent
-from training import encoders, start
 from training.loop import Loop
-from training.models import Size
 from training.pipelines import save_pipeline
 from training.prepare import Prepared, prepare
 from training.recipe import Recipe
@@ -40,16 +38,9 @@ class Counted:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A hand-off of thirteen samples, and small encoders."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("world")
     _, _, manifest = handed_off(folder / "store")
     return {"handoff": manifest, "vae": small_vae(folder / "vae"), "texts": small_text_encoder(folder / "t5")}
-
-
-@pytest.fixture(autouse=True)
-def _small_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setitem(start.SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
 
 
 def recipe(world: dict[str, Path], **changes: Any) -> Recipe:
@@ -203,13 +194,3 @@ def test_a_changed_byte_is_found_before_anything_is_trained(tmp_path: Path, worl
     tar.write_bytes(data)
     with pytest.raises(CheckFailedError, match="its bytes have changed"):
         ready({**world, "handoff": manifest}, tmp_path / "run")
-
-
-def test_the_demos_name_without_its_folder_says_what_to_do(
-    world: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(encoders.SHIPPED, "demo", tmp_path / "none")
-    with pytest.raises(NoSuchPathError, match="not in this installation"):
-        ready(world, tmp_path, model={"vae": "demo"})
-    with pytest.raises(NoSuchPathError, match="not in this installation"):
-        start.find_transformer("demo")

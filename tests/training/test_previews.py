@@ -10,28 +10,13 @@ import torch
 from PIL import Image
 
 from tests.analysis.make_handoff import CAPTION
-from tests.training.small_encoders import TEXT
 from tests.training.small_handoff import held_out, sections, world
 from tests.training.test_prepare import Counted
-from training import start
-from training.models import Size
 from training.pipelines import pipeline
 from training.prepare import Prepared, prepare
 from training.previews import Previews
 from training.recipe import Recipe
 from training.sampling import Drawing, draw, read_png
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
-    return world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def _small_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setitem(start.SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
 
 
 def ready(small: dict[str, Path], folder: Path, **changes: Any) -> tuple[Prepared, Previews]:
@@ -122,3 +107,9 @@ def test_stage_one_draws_a_row_for_each_class(small: dict[str, Path], tmp_path: 
     sheet = previews.draw(2, made.task.model.eval())
     assert sheet.height == 4 + 2 * 36, "two rows"
     assert sheet.width > 3 * 36, "three columns, and the names before them"
+
+
+def test_of_many_classes_some_are_drawn_four_times(small: dict[str, Path], tmp_path: Path) -> None:
+    made, previews = ready(small, tmp_path, method="dit", previews={"count": 3})
+    assert previews.prompts == ["boat"]
+    assert previews.draw(2, made.task.model.eval()).height == 4 + 36, "one row"

@@ -6,26 +6,28 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
-from tests.training.small_run import loop, recipe
+from core.errors import TrainingStoppedError
+from tests.training.small_run import Loop, loop, recipe, weights
+
+# AdamW divides by the gradient's size, and Muon computes in bfloat16: both would make rounding large.
+PLAIN = {"name": "adamw", "rate": 1e-3, "eps": 1e-2, "schedule": "constant", "warmup": 0}
+STEPS = [str(step) for step in range(1, 13)]
 
 
-def test_two_processes_train_the_model_that_one_does(tmp_path: Path) -> None:
-    torch.set_num_threads(1)
-    # AdamW divides by the gradient's size, and Muon computes in bfloat16: both would make rounding large.
-    plain = {"name": "adamw", "rate": 1e-3, "eps": 1e-2, "schedule": "constant", "warmup": 0}
-    one = loop(tmp_path / "one", recipe(optimiser=plain))
-    one.run()
-    folder = tmp_path / "two"
-    script = (
+def in_two_processes(folder: Path, **fields: Any) -> list[str]:
+    """Trains in two processes; returns what they said of it."""
+    script = folder.parent / f"{folder.name}.py"
+    script.write_text(
         "import torch; from pathlib import Path; from tests.training.small_run import Loud, loop, recipe;"
-        f"torch.set_num_threads(1); loop(Path({str(folder)!r}), recipe(optimiser={plain!r}), Loud()).run()"
+        f"torch.set_num_threads(1); loop(Path({str(folder)!r}), recipe(**{fields!r}), Loud()).run()"
     )
-    (tmp_path / "run.py").write_text(script)
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", tmp_path / "run.py"],
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -33,8 +35,51 @@ def test_two_processes_train_the_model_that_one_does(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(step) for step in range(1, 13)], "one process tells"
-    two = loop(folder, recipe(optimiser=plain))
-    assert two.states.load() == 12
-    for name, value in one.task.model.state_dict().items():
-        torch.testing.assert_close(two.task.model.state_dict()[name], value, rtol=0, atol=2e-5)
+    return done.stdout.split()
+
+
+def assert_close(found: Loop, expected: Loop) -> None:
+    assert found.states.load() == 12
+    for name, value in weights(expected).items():
+        torch.testing.assert_close(weights(found)[name], value, rtol=0, atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Loop:
+    """A run of one process."""
+    made = loop(tmp_path_factory.mktemp("one"), recipe(optimiser=PLAIN))
+    made.run()
+    return made
+
+
+def test_two_processes_train_the_model_that_one_does(tmp_path: Path, one: Loop) -> None:
+    assert in_two_processes(tmp_path / "two", optimiser=PLAIN) == STEPS, "one process tells"
+    assert_close(loop(tmp_path / "two", recipe(optimiser=PLAIN)), one)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_model_spread_over_two_processes_learns_what_a_whole_one_does(
+    tmp_path: Path, one: Loop, accumulate: int
+) -> None:
+    spread = {"shard": True, "accumulate": accumulate}
+    assert in_two_processes(tmp_path / "two", optimiser=PLAIN, run=spread) == STEPS
+    assert_close(loop(tmp_path / "two", recipe(optimiser=PLAIN)), one)
+
+
+def test_a_state_says_nothing_of_how_many_processes_there_were(tmp_path: Path, one: Loop) -> None:
+    loop(tmp_path / "two", recipe(optimiser=PLAIN)).run(until=6)
+    assert in_two_processes(tmp_path / "two", optimiser=PLAIN, run={"shard": True}) == STEPS[6:]
+    assert_close(loop(tmp_path / "two", recipe(optimiser=PLAIN)), one)
+
+
+def test_what_accelerate_would_spread_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from accelerate import Accelerator, DistributedType
+
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
+    with pytest.raises(TrainingStoppedError, match=r"FSDP.*does not drive"):
+        loop(tmp_path, recipe())
+
+
+def test_one_process_cannot_spread_a_model(tmp_path: Path) -> None:
+    with pytest.raises(TrainingStoppedError, match="one process"):
+        loop(tmp_path, recipe(optimiser=PLAIN, run={"shard": True}))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import BadRecipeError, NoSuchPathError
-from training.recipe import dump, load
+from training.recipe_files import dump, load
 
 PLAIN = "method: pixart\ndata: {handoff: h.json}\nrun: {steps: 10, batch: 8}\n"
 

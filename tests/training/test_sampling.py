@@ -10,10 +10,7 @@ import pytest
 import torch
 
 from core.errors import BadFieldError
-from tests.training.small_encoders import TEXT
 from tests.training.small_handoff import sections, world
-from training import start
-from training.models import Size
 from training.pipelines import pipeline
 from training.prepare import Prepared, prepare
 from training.recipe import Recipe
@@ -29,16 +26,13 @@ class Silent:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("world")
 
 
 def made(folder: Path, **changes: Any) -> Prepared:
-    torch.set_num_threads(1)
     given = Recipe.model_validate(sections(world(folder / "world"), run={"steps": 1}, **changes))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(start.SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
-        found = prepare(given, folder / "run", Silent())
+    found = prepare(given, folder / "run", Silent())
     with torch.no_grad():
         for each in found.task.model.parameters():
             each.add_(0.05 * torch.randn(each.shape, generator=torch.Generator().manual_seed(each.numel())))
@@ -50,8 +44,8 @@ def drawing(scheduler: str) -> Drawing:
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v", "flow"])
-def test_schedulers_draw_or_say_why_not(small: Path, kind: str) -> None:
-    ready = made(small / kind, objective={"kind": kind, "times": "uniform"})
+def test_schedulers_draw_or_say_why_not(folder: Path, kind: str) -> None:
+    ready = made(folder / kind, objective={"kind": kind, "times": "uniform"})
     drawer = pipeline(ready, ready.task.model.eval())
     for scheduler in SCHEDULERS:
         if kind == "flow" and scheduler not in ("dpm++", "euler"):
@@ -63,8 +57,8 @@ def test_schedulers_draw_or_say_why_not(small: Path, kind: str) -> None:
         assert np.asarray(image).std() > 0
 
 
-def test_a_model_that_learns_draws_beside_encoders_of_half_precision(small: Path) -> None:
-    ready = made(small / "half")
+def test_a_model_that_learns_draws_beside_encoders_of_half_precision(folder: Path) -> None:
+    ready = made(folder / "half")
     drawer = pipeline(ready, ready.task.model.eval())
     ((_, full),) = draw(drawer, [drawing("dpm++")])
     drawer.vae.half()

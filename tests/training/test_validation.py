@@ -10,31 +10,16 @@ import pytest
 import torch
 
 from core.errors import BadFieldError, BadRecipeError
-from tests.training.small_encoders import TEXT
 from tests.training.small_handoff import LABELS, held_out, sections, world
 from tests.training.small_run import Silent, weights
 from tests.training.test_prepare import Counted
-from training import start
 from training.class_to_image import number_by
 from training.epoch import Cursor
 from training.loop import Loop
-from training.models import Size
 from training.prepare import Prepared, prepare
 from training.recipe import Recipe
 from training.task import Batch, generators
 from training.validation import Validation
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
-    return world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def _small_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setitem(start.SIZES, "small", Size(2, 2, 8, text=TEXT, side=8))
 
 
 def ready(small: dict[str, Path], folder: Path, **changes: Any) -> tuple[Prepared, Validation]:
