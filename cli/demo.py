@@ -92,7 +92,7 @@ def demo(
 
     step(7, "proof, from the files alone")
     proof, ok = prove(manifest)
-    drawn = train_and_draw(manifest, folder)
+    drawn = train_and_draw(manifest, folder, images)
     told = Told(pairs, old, new, *scores, proof, next_commands(folder, manifest), DEMO_MODEL, seed, drawn)
     write_report(folder / "report.html", told, load_pipeline())
     write_strip(folder / "pictures.jpg", pairs)

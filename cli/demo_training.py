@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 RECIPE = "demo"
+#: Pictures of a step at most, and how many there must be of all for each of them.
+BATCH, IMAGES_FOR_EACH = 16, 30
 #: Pictures that are drawn, of scenes that no data set holds, and how.
 PROMPTS, COLUMNS = 8, 4
 STEPS, GUIDANCE = 20, 3.0
@@ -29,7 +31,7 @@ class Drawn:
     seconds: float
 
 
-def train_more(manifest: Path, run: Path) -> tuple[int, int, float]:
+def train_more(manifest: Path, run: Path, images: int) -> tuple[int, int, float]:
     """Trains into `run`; returns steps, samples of the hand-off, and seconds."""
     import time
 
@@ -38,7 +40,9 @@ def train_more(manifest: Path, run: Path) -> tuple[int, int, float]:
     from training.prepare import prepare
 
     began = time.monotonic()
-    recipe = recipe_files.load(RECIPE, [f"data.handoff={manifest}"])
+    # A batch has pictures of one shape, and few pictures have many shapes.
+    batch = min(BATCH, max(1, images // IMAGES_FOR_EACH))
+    recipe = recipe_files.load(RECIPE, [f"data.handoff={manifest}", f"run.batch={batch}"])
     with FeatureMeter() as meter:
         made = prepare(recipe, run, meter, processes.device())
     learn(made, run)
@@ -64,13 +68,13 @@ def draw_unseen(run: Path, file: Path) -> tuple[str, ...]:
     return tuple(drawing.prompt for drawing in drawings)
 
 
-def train_and_draw(manifest: Path, folder: Path) -> Drawn:
+def train_and_draw(manifest: Path, folder: Path, images: int) -> Drawn:
     """Both, told as they go."""
     from cli.demo import step
 
     step(8, "a minute of training: the PixArt that ships goes on with these captions, by the recipe `demo`")
     run = folder / "run"
-    steps, samples, seconds = train_more(manifest, run)
+    steps, samples, seconds = train_more(manifest, run, images)
     print(f"  {steps} steps on {samples} samples in {seconds:.0f} s, pipeline in {run / 'pipeline'}")
     step(9, "pictures, drawn from prompts that no data set holds")
     sheet = folder / PICTURES

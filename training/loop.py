@@ -69,11 +69,14 @@ class Loop:
         watches: tuple[tuple[int, Watch], ...] = (),
     ) -> None:
         from accelerate import Accelerator, DistributedType
+        from accelerate.state import AcceleratorState
 
         self.recipe, self.task, self.epochs = recipe, task, epochs
         self.observer, self.watches = observer, watches
         precision = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[recipe.run.precision]
         processes.join()
+        # accelerate keeps the precision of the first run of a process for all others.
+        AcceleratorState._reset_state()
         self.accelerator = Accelerator(mixed_precision=precision, cpu=processes.on_cpu())
         kind = self.accelerator.distributed_type
         if kind not in (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU):

@@ -40,7 +40,8 @@ def test_the_demo_goes_the_whole_way_and_its_captions_are_true(densify: Densify,
     assert score((truths[line["key"]], line["caption"]) for line in captions).noun.f1.value > 0.94
     assert densify("verify", manifest).exit_code == 0
     drawn = folder / "drawn.png"
-    assert Image.open(drawn).size[0] > 4 * 64
+    with Image.open(drawn) as sheet:
+        assert sheet.width > 4 * 64
     assert (folder / "run" / "pipeline" / "model_index.json").is_file()
     assert json.loads((folder / "run" / "lineage.json").read_text())["handoff"] in manifest.read_text()
     assert "data:image/png;base64," in (folder / "report.html").read_text()

@@ -1,6 +1,6 @@
 """Makes what ships of a run's pipeline: `python -m training.demo.ship RUN [--out training/demo/model]`.
 
-Half precision, and the run's lineage beside it; the model card stays.
+Half precision but for the text encoder, and the run's lineage beside it; the model card stays.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import argparse
 import shutil
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from core.files import temporary_path
 from training.encoders import SHIPPED
@@ -27,7 +25,10 @@ def ship(run: Path, out: Path) -> None:
     kind: Any = diffusers.DiffusionPipeline
     pipeline = kind.from_pretrained(run / PIPELINE)
     part = temporary_path(out)
-    pipeline.to(torch.float16).save_pretrained(part)
+    # transformers loads what it finds and diffusers float32: a text encoder in half precision would fit no other part.
+    pipeline.vae.half()
+    pipeline.transformer.half()
+    pipeline.save_pretrained(part)
     shutil.copyfile(run / LINEAGE, part / LINEAGE)
     if (out / CARD).is_file():
         shutil.copyfile(out / CARD, part / CARD)
