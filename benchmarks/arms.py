@@ -21,16 +21,15 @@ from PIL import Image
 
 from cli.evaluate import Captioner
 from core.spec import DEMO_MODEL
-from scenes.captions import dense
 from scenes.graph import Scene
 from scenes.scorer import FactScore, Figure, Scores, score
 from training import recipe_files
-from training.alignment import WORLDS, unseen_scenes
+from training.alignment import WORLDS, drawings_of, unseen_scenes
 from training.lineage import claim
 from training.loop import Loop, Told
 from training.pipelines import pipeline
 from training.prepare import prepare
-from training.sampling import Drawing, draw, side_of
+from training.sampling import draw, side_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PICTURES = REPOSITORY / "docs" / "training"
@@ -205,11 +204,7 @@ def scenes_of(options: argparse.Namespace) -> list[Scene]:
 
 def drawn(pipeline: Any, scenes: Sequence[Scene], *, guidance: float, steps: int, seed: int) -> Drawn:
     """A picture of each scene, from its dense caption; picture i begins with the noise of `seed` + i."""
-    side = side_of(pipeline)
-    drawings = [
-        Drawing(dense(scene), seed + number, steps, guidance, width=side, height=side)
-        for number, scene in enumerate(scenes)
-    ]
+    drawings = drawings_of(scenes, side_of(pipeline), guidance=guidance, steps=steps, seed=seed)
     with _overheard(pipeline) as latents:
         images = [image for _, image in draw(pipeline, drawings)]
     return Drawn(images, float(torch.cat(latents).std()))

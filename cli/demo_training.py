@@ -51,18 +51,14 @@ def train_more(manifest: Path, run: Path, images: int) -> tuple[int, int, float]
 
 def draw_unseen(run: Path, file: Path) -> tuple[str, ...]:
     """Draws PROMPTS scenes of one or two large objects onto a sheet; returns their prompts."""
-    from scenes.captions import dense
-    from training.alignment import WORLDS, unseen_scenes
+    from training.alignment import WORLDS, drawings_of, unseen_scenes
     from training.grids import grid
-    from training.sampling import Drawing, draw, load_pipeline, side_of
+    from training.sampling import draw, load_pipeline, side_of
 
     pipeline = load_pipeline(str(run))
     side = side_of(pipeline)
     scenes = unseen_scenes(PROMPTS, next(iter(WORLDS)), SEED)
-    drawings = [
-        Drawing(dense(scene), SEED + number, STEPS, GUIDANCE, width=side, height=side)
-        for number, scene in enumerate(scenes)
-    ]
+    drawings = drawings_of(scenes, side, guidance=GUIDANCE, steps=STEPS, seed=SEED)
     images: list[Any] = [image for _, image in draw(pipeline, drawings)]
     grid([image.resize((2 * side, 2 * side)) for image in images], COLUMNS).save(file)
     return tuple(drawing.prompt for drawing in drawings)

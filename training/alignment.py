@@ -38,6 +38,14 @@ def unseen_scenes(count: int, world: str, seed: int = 0) -> list[Scene]:
     return found
 
 
+def drawings_of(scenes: Sequence[Scene], side: int, *, guidance: float, steps: int, seed: int) -> list[Drawing]:
+    """Each scene, asked for by its dense caption; picture i begins with the noise of `seed` + i."""
+    return [
+        Drawing(dense(scene), seed + number, steps, guidance, width=side, height=side)
+        for number, scene in enumerate(scenes)
+    ]
+
+
 def alignment(
     pipeline: Any,
     scenes: Sequence[Scene],
@@ -49,11 +57,7 @@ def alignment(
     drawn: Callable[[Image.Image], None] = lambda image: None,
 ) -> Scores:
     """What is right of pictures that `pipeline` draws from the scenes' dense captions. `drawn` sees each of them."""
-    side = side_of(pipeline)
-    drawings = [
-        Drawing(dense(scene), seed + number, steps, guidance, width=side, height=side)
-        for number, scene in enumerate(scenes)
-    ]
+    drawings = drawings_of(scenes, side_of(pipeline), guidance=guidance, steps=steps, seed=seed)
     images = []
     for _, image in draw(pipeline, drawings):
         images.append(image)

@@ -76,6 +76,8 @@ def test_shipping_halves_a_runs_precision_and_keeps_the_card(tmp_path: Path) -> 
         {each.name for each in (run / "pipeline").iterdir()} | {"README.md", LINEAGE}
     )
     assert (out / "README.md").read_text() == "card"
+    configs = [file.read_text() for folder in (out, FOLDER) for file in folder.rglob("*.json")]
+    assert not any("_name_or_path" in config for config in configs), "nobody else has this machine's folders"
     weights, was = (
         (folder / "transformer" / "diffusion_pytorch_model.safetensors").stat().st_size
         for folder in (out, run / "pipeline")

@@ -6,6 +6,7 @@ Half precision but for the text encoder, and the run's lineage beside it; the mo
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ CARD = "README.md"
 
 
 def ship(run: Path, out: Path) -> None:
-    """Writes the pipeline of `run` into `out`, whole or not at all."""
+    """Makes `out` from the pipeline of `run`; what was there is replaced when all of the new is written."""
     import diffusers
 
     kind: Any = diffusers.DiffusionPipeline
@@ -29,11 +30,20 @@ def ship(run: Path, out: Path) -> None:
     pipeline.vae.half()
     pipeline.transformer.half()
     pipeline.save_pretrained(part)
+    for config in part.rglob("*.json"):
+        _forget_where(config)
     shutil.copyfile(run / LINEAGE, part / LINEAGE)
     if (out / CARD).is_file():
         shutil.copyfile(out / CARD, part / CARD)
     shutil.rmtree(out, ignore_errors=True)
     part.rename(out)
+
+
+def _forget_where(config: Path) -> None:
+    """diffusers writes into a model's configuration the folder that it was loaded from: that of this machine."""
+    told = json.loads(config.read_text())
+    if told.pop("_name_or_path", None):
+        config.write_text(json.dumps(told, indent=2) + "\n")
 
 
 def main() -> None:
