@@ -47,10 +47,15 @@ Look = Callable[[int, Any], None]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """`name`: of its folder; `fields`: of its recipe, by section, over those that all arms share."""
+    """`captions`: those fields of its recipe that arms differ in. Its folder is named after them, so that experiments
+    that share an arm (and a work folder) train it once."""
 
-    name: str
-    fields: dict[str, dict[str, Any]]
+    captions: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        fields = {"dropout": 0.1, "old_text": 0.0} | self.captions
+        return "-".join(f"{field}-{value:g}" for field, value in fields.items())
 
 
 # ---- the command line -----------------------------------------------------------------------------------------------
@@ -72,6 +77,7 @@ def arguments(description: str | None, *, steps: int, prompts: int, things: Thin
         help=f"large: one or two large things a scene; all: the whole world (default: {things})",
     )
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep the arms here; one that was stopped goes on")
+    parser.add_argument("--only", metavar="ARM", help="train this arm and end, for two arms at once in one --work")
     parser.add_argument("--kit", default="demo", metavar="DIR", help="folder with a vae and a text_encoder (demo)")
     parser.add_argument("--trial", action="store_true", help="two steps, two prompts, to see that it works")
     return parser
@@ -92,7 +98,7 @@ def command(script: str, options: argparse.Namespace, defaults: argparse.Argumen
     """The command line as RESULTS.md tells it: what differs from the defaults, folders by their last name."""
     told = [f"python benchmarks/{script}.py"]
     for name, value in vars(options).items():
-        if value != defaults.get_default(name) and name not in ("work", "trial"):
+        if value != defaults.get_default(name) and name not in ("work", "trial", "only"):
             told.append(f"--{name} {Path(value).name if name in ('handoff', 'start', 'kit') else value}")
     return " ".join(told)
 
@@ -105,6 +111,18 @@ def manifest_of(options: argparse.Namespace) -> Path:
     if not found:
         raise SystemExit("There is no demo/handoff: run `densify demo` first, or name a manifest with --handoff.")
     return found[-1]
+
+
+def chosen(arms: Mapping[str, Arm], options: argparse.Namespace) -> dict[str, Arm]:
+    """The arms, by what they are called in the table, or that of `--only`.
+
+    Raises:
+        SystemExit: There is no such arm.
+    """
+    names = {arm.name for arm in arms.values()}
+    if options.only is not None and options.only not in names:
+        raise SystemExit(f"There is no arm {options.only}: there are {', '.join(sorted(names))}.")
+    return {called: arm for called, arm in arms.items() if options.only in (None, arm.name)}
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -139,7 +157,7 @@ def _fields(arm: Arm, options: argparse.Namespace, work: Path) -> dict[str, Any]
     """The arm's recipe: flow matching and Muon, constant, then down over the last third."""
     fields: dict[str, Any] = {
         "data": {"handoff": str(manifest_of(options)), "resolution": RESOLUTION, "cache": str(work / "features")},
-        "captions": {"dropout": 0.1, "old_text": 0.0},
+        "captions": {"dropout": 0.1, "old_text": 0.0} | arm.captions,
         "model": {"start": options.start} if options.start else {"size": "demo"},
         "objective": {"kind": "flow", "times": "logit_normal"},
         "optimiser": {
@@ -160,8 +178,6 @@ def _fields(arm: Arm, options: argparse.Namespace, work: Path) -> dict[str, Any]
         },
     }
     fields["model"] |= {"vae": options.kit, "text_encoder": options.kit}
-    for section, changed in arm.fields.items():
-        fields[section] |= changed
     return {"method": "pixart", **fields}
 
 

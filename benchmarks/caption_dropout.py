@@ -14,6 +14,7 @@ from arms import (
     Arm,
     about,
     arguments,
+    chosen,
     command,
     drawn,
     figures,
@@ -28,7 +29,7 @@ from record import record
 
 from training.grids import grid
 
-RATES = (0.0, 0.1)
+ARMS = {"dropout 0": Arm({"dropout": 0.0}), "dropout 0.1": Arm({"dropout": 0.1})}
 SCALES = (1.0, 4.0, 8.0, 15.0, 20.0)
 #: Sampling steps; the noise that the first picture begins with; scenes of a cell of the picture, a square number.
 STEPS, NOISE, SHOWN = 20, 1000, 4
@@ -46,20 +47,20 @@ def main() -> None:
     rows: list[tuple[str, str]] = []
     cells: list[Image.Image] = []
     with work_folder(options) as work:
-        for rate in RATES:
-            with trained(Arm(f"dropout-{rate:g}", {"captions": {"dropout": rate}}), options, work) as pipeline:
+        for name, arm in chosen(ARMS, options).items():
+            with trained(arm, options, work) as pipeline:
+                if options.only:
+                    return
                 for scale in scales:
                     found = drawn(pipeline, scenes, guidance=scale, steps=STEPS, seed=NOISE)
                     scores = read_again(scenes, found.images)
-                    rows.append(
-                        (f"dropout {rate:g}, guidance {scale:g}", f"{told(figures(scores))}, spread {found.spread:.2f}")
-                    )
+                    rows.append((f"{name}, guidance {scale:g}", f"{told(figures(scores))}, spread {found.spread:.2f}"))
                     print(": ".join(rows[-1]))
                     cells.append(grid(found.images[:SHOWN], 2))
     sheet = grid(
         cells,
         len(scales),
-        rows=[f"dropout {rate:g}" for rate in RATES],
+        rows=list(ARMS),
         heads=[f"guidance {scale:g}" for scale in scales],
     )
     if not options.trial:

@@ -19,6 +19,7 @@ from arms import (
     Arm,
     about,
     arguments,
+    chosen,
     command,
     figures,
     scenes_of,
@@ -32,8 +33,8 @@ from cli.evaluate import Captioner
 from scenes.scorer import Figure
 from training.alignment import alignment
 
-#: (name of the arm, share of samples that are read with their old text).
-ARMS = {"old text": 1.0, "LLaVA's captions": 0.0}
+#: By name in the table; old_text: the share of samples that are read with it.
+ARMS = {"old text": Arm({"old_text": 1.0}), "LLaVA's captions": Arm({"old_text": 0.0})}
 #: Points of training; sampling steps; guidance; the noise that the first picture begins with.
 POINTS, STEPS, GUIDANCE, NOISE = 5, 20, 3.0, 1000
 TITLE = "Old text against dense captions"
@@ -53,8 +54,7 @@ def main() -> None:
     every = max(1, options.steps // POINTS)
     curves: dict[str, Curve] = {}
     with work_folder(options) as work:
-        for name, share in ARMS.items():
-            arm = Arm(f"old-text-{share:g}", {"captions": {"old_text": share}})
+        for name, arm in chosen(ARMS, options).items():
             points = work / arm.name / f"points-{options.things}.jsonl"
 
             def look(step: int, pipeline: Any, points: Path = points, name: str = name) -> None:
@@ -69,6 +69,8 @@ def main() -> None:
                 if options.steps not in read_points(points):
                     look(options.steps, pipeline)
                 curves[name] = read_points(points)
+    if options.only:
+        return
     if not options.trial:
         plot(curves, PICTURES / "dense_vs_sparse.png")
     record(

@@ -50,6 +50,7 @@ def demo(
     things: Annotated[
         int, typer.Option("--things", min=1, max=6, help="Things in a picture at most; the world allows 6.")
     ] = 6,
+    large: Annotated[bool, typer.Option("--large", help="Draw large things only.")] = False,
     folder: Annotated[
         Path, typer.Option("--folder", help="Where everything goes; a folder that the demo made before is replaced.")
     ] = Path("demo"),
@@ -66,14 +67,16 @@ def demo(
     # The warning that the model knows this world only is right everywhere but here.
     configure("ERROR")
     if shards is not None:
-        files = write_shards(shards, images, per_shard or LONE_SHARD_IMAGES, seed, square=square, most_things=things)
+        files = write_shards(
+            shards, images, per_shard or LONE_SHARD_IMAGES, seed, square=square, most_things=things, large=large
+        )
         print(f"{images} pictures in {len(files)} shards: {files[0]}" + (f" … {files[-1]}" if len(files) > 1 else ""))
         return
     make_room(folder)
 
     step(1, f"{images} pictures of the demo world with old text as bad as the web's, packed as WebDataset shards")
     per_shard = per_shard or IMAGES_PER_SHARD
-    files = write_shards(folder / "shards", images, per_shard, seed, square=square, most_things=things)
+    files = write_shards(folder / "shards", images, per_shard, seed, square=square, most_things=things, large=large)
     print(f"  {files[0]}" + (f" … {files[-1]}" if len(files) > 1 else ""))
 
     step(2, "the service, embedded: API and one worker in this process, SQLite and a folder")

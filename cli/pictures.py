@@ -9,12 +9,19 @@ from pathlib import Path
 
 
 def write_shards(
-    folder: Path, images: int, per_shard: int, seed: int = 0, *, square: bool = False, most_things: int = 0
+    folder: Path,
+    images: int,
+    per_shard: int,
+    seed: int = 0,
+    *,
+    square: bool = False,
+    most_things: int = 0,
+    large: bool = False,
 ) -> list[Path]:
     """Writes `scenes-000.tar`, … into `folder` (made if absent), `per_shard` samples in each but the last.
 
-    `square`: all pictures are; `most_things`: things in a scene at most (0: what the world allows). The same numbers
-    give the same bytes. Raises StorageFullError or StorageError.
+    `square`: all pictures are; `most_things`: things in a scene at most (0: what the world allows); `large`: all things
+    are. The same numbers give the same bytes. Raises StorageFullError or StorageError.
     """
     from scenes.dataset import ASPECTS, samples
     from scenes.graph import MOST_THINGS
@@ -24,7 +31,7 @@ def write_shards(
     files = []
     for number, first in enumerate(range(0, images, per_shard)):
         path = folder / f"scenes-{number:03d}.tar"
-        some = samples(min(per_shard, images - first), seed, start=first, aspects=aspects, things=things)
+        some = samples(min(per_shard, images - first), seed, start=first, aspects=aspects, things=things, large=large)
         write_shard(path, some)
         files.append(path)
     return files

@@ -34,17 +34,18 @@ def samples(
     sides: tuple[int, int] = SIDES,
     aspects: tuple[float, float] = ASPECTS,
     things: tuple[int, int] = (1, MOST_THINGS),
+    large: bool = False,
     start: int = 0,
 ) -> Iterator[Sample]:
     """`images` samples (key, {"jpg", "txt", "json"}), drawn one by one as they are asked for.
 
     Sample i depends on `seed`, i and the ranges alone, so that any part of a set can be drawn by itself: `start` is the
     first i. `sides` bounds the longer side in pixels (96 to 512), `aspects` width over height (0.5 to 2); no side is
-    shorter than 96. Raises ValueError at the first sample on ranges outside of these.
+    shorter than 96. `large`: all things are. Raises ValueError at the first sample on ranges outside of these.
     """
     _check(images, sides, aspects)
     for i in range(start, start + images):
-        yield sample(i, seed, sides=sides, aspects=aspects, things=things)
+        yield sample(i, seed, sides=sides, aspects=aspects, things=things, large=large)
 
 
 def sample(
@@ -54,10 +55,11 @@ def sample(
     sides: tuple[int, int] = SIDES,
     aspects: tuple[float, float] = ASPECTS,
     things: tuple[int, int] = (1, MOST_THINGS),
+    large: bool = False,
 ) -> Sample:
     """Sample `index` of the set that `seed` names."""
     rng = np.random.default_rng((seed, index))
-    scene = sample_scene(rng, things=things)
+    scene = sample_scene(rng, things=things, large=large)
     width, height = draw_size(rng, sides, aspects)
     text, kind = old_text(scene, rng)
     picture = render(scene, width, height, int(rng.integers(2**31)))

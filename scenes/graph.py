@@ -143,13 +143,20 @@ def _check_places(things: tuple[Thing, ...], relations: tuple[Relation, ...]) ->
         raise ValueError("Things without a relation between them stand in different zones.")
 
 
-def sample_scene(rng: np.random.Generator, *, things: tuple[int, int] = (1, MOST_THINGS)) -> Scene:
+def sample_scene(rng: np.random.Generator, *, things: tuple[int, int] = (1, MOST_THINGS), large: bool = False) -> Scene:
     """A scene drawn at random, of `things[0]` to `things[1]` things; the same generator state gives the same scene.
 
     Colours that the background or style would hide are not drawn. A subject is always small, and its look is found
-    nowhere else in the scene. Raises ValueError unless 1 <= things[0] <= things[1] <= 6.
+    nowhere else in the scene; with `large` all things are large, and no relation is drawn. Raises ValueError unless
+    1 <= things[0] <= things[1] <= 6.
     """
-    least, most = things
+    while True:
+        scene = _any_scene(rng, *things)
+        if not large or all(thing.size == "large" for thing in scene.things):
+            return scene
+
+
+def _any_scene(rng: np.random.Generator, least: int, most: int) -> Scene:
     if not 1 <= least <= most <= MOST_THINGS:
         raise ValueError(f"A scene holds 1 to {MOST_THINGS} things, not {least} to {most}.")
     background = _pick(rng, BACKGROUNDS)

@@ -170,11 +170,18 @@ def test_experiments_on_captions_train_draw_and_read_again(tmp_path: Path) -> No
         for scale in ("1", "4"):
             assert f"| dropout {rate}, guidance {scale} | noun 0." in said
     work = ("--work", tmp_path / "work", "--things", "all")
+    alone = trial("dense_vs_sparse", *given, *work, "--only", "dropout-0.1-old_text-0", folder=tmp_path)
+    assert "LLaVA's captions, step 2: noun" in alone
+    assert "old text" not in alone.replace("old texts", ""), "one arm is trained alone, and nothing is told of both"
     said = trial("dense_vs_sparse", *given, *work, folder=tmp_path)
     rows = [line for line in said.splitlines() if line.startswith(("| old text, step ", "| LLaVA's captions, step "))]
     assert [row.split(" | ")[0].rpartition(" ")[2] for row in rows] == ["1", "2", "1", "2"]
     again = trial("dense_vs_sparse", *given, *work, folder=tmp_path)
     assert [line for line in again.splitlines() if line in rows] == rows, "an arm that is done is not trained again"
+    unknown = run("caption_dropout", "--trial", *given, "--only", "dropout-1", folder=tmp_path)
+    assert unknown.stderr.endswith(
+        "There is no arm dropout-1: there are dropout-0-old_text-0, dropout-0.1-old_text-0.\n"
+    )
 
 
 @pytest.mark.slow

@@ -30,12 +30,7 @@ def unseen_scenes(count: int, world: str, seed: int = 0) -> list[Scene]:
     """`count` scenes of one of WORLDS that no data set holds but by chance."""
     least, most, large = WORLDS[world]
     rng = np.random.default_rng((_SEED, seed, most))
-    found: list[Scene] = []
-    while len(found) < count:
-        scene = sample_scene(rng, things=(least, most))
-        if not large or all(thing.size == "large" for thing in scene.things):
-            found.append(scene)
-    return found
+    return [sample_scene(rng, things=(least, most), large=large) for _ in range(count)]
 
 
 def drawings_of(scenes: Sequence[Scene], side: int, *, guidance: float, steps: int, seed: int) -> list[Drawing]:

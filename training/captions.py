@@ -18,10 +18,15 @@ Text = Literal["caption", "old_text", "none"]
 def choose(captions: Captions, seed: int, epoch: int, key: str, *, has_old_text: bool = True) -> Text:
     """What the sample with this key is read with in this epoch.
 
-    The two rates are of all samples: dropped first, then old text. A sample without old text is read with its caption.
+    The two rates are of all samples: dropped first, then old text. A sample without old text is read with its caption,
+    unless old text is all that is read: then with nothing.
     """
     digest = hashlib.sha256(f"{seed}:{epoch}:{key}".encode()).digest()
     drop, old = (int.from_bytes(digest[at : at + 7]) / 2**56 for at in (0, 7))
     if drop < captions.dropout:
         return "none"
-    return "old_text" if old < captions.old_text and has_old_text else "caption"
+    if old >= captions.old_text:
+        return "caption"
+    if has_old_text:
+        return "old_text"
+    return "none" if captions.old_text == 1 else "caption"

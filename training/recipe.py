@@ -42,7 +42,9 @@ class Captions(_Section):
     """What is read of a sample's texts, chosen anew whenever it is read: no cache holds the choice."""
 
     dropout: float = Field(0.1, ge=0, le=1, description="Share of samples that are read without a caption.")
-    old_text: float = Field(0.0, ge=0, le=1, description="Share of samples that are read with their old text instead.")
+    old_text: float = Field(
+        0.0, ge=0, le=1, description="Share of samples that are read with their old text instead; with 1 no caption is."
+    )
     tokens: int = Field(120, ge=1, description="Tokens read of a caption. CLIP 77, PixArt-alpha 120, PixArt-sigma 300.")
 
 

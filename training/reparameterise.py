@@ -70,7 +70,8 @@ def pixart_from_dit(
         taken[f"adaln_single.emb.timestep_embedder.{name.removeprefix(first)}"] = state[name]
     unknown = set(made.load_state_dict(taken, strict=False).unexpected_keys)
     assert not unknown, unknown
-    made.to(next(source.parameters()).dtype)
+    if source.dtype != made.dtype:  # diffusers warns of every cast
+        made.to(source.dtype)
     _set_tables(source, made, at, without)
     return made
 

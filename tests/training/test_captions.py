@@ -37,6 +37,12 @@ def test_a_higher_rate_drops_what_a_lower_one_drops() -> None:
 
 
 def test_without_old_text_the_caption_is_read() -> None:
+    policy = Captions(dropout=0.0, old_text=0.5)
+    assert "old_text" in {choose(policy, 0, 0, key) for key in KEYS}
+    assert {choose(policy, 0, 0, key, has_old_text=False) for key in KEYS} == {"caption"}
+
+
+def test_who_reads_old_text_alone_never_reads_a_caption() -> None:
     policy = Captions(dropout=0.0, old_text=1.0)
-    assert choose(policy, 0, 0, "a", has_old_text=False) == "caption"
-    assert choose(policy, 0, 0, "a") == "old_text"
+    assert {choose(policy, 0, 0, key) for key in KEYS} == {"old_text"}
+    assert {choose(policy, 0, 0, key, has_old_text=False) for key in KEYS} == {"none"}
