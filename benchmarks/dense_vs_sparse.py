@@ -10,7 +10,7 @@ dense captions of unseen scenes. The table goes to RESULTS.md, the curves to doc
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ from arms import (
 from record import record
 
 from cli.evaluate import Captioner
-from scenes.scorer import Figure
+from scenes.captions import dense
+from scenes.graph import Scene
+from scenes.scorer import Figure, Scores, score
 from training.alignment import alignment
 
 #: By name in the table; old_text: the share of samples that are read with it.
@@ -71,16 +73,22 @@ def main() -> None:
                 curves[name] = read_points(points)
     if options.only:
         return
+    chance = figures(by_chance(scenes))
     if not options.trial:
-        plot(curves, PICTURES / "dense_vs_sparse.png")
+        plot(curves, chance, PICTURES / "dense_vs_sparse.png")
     record(
         f"{TITLE} ({'large things' if options.things == 'large' else 'the whole world'})",
         line,
-        table(curves),
+        [*table(curves), ("chance", told(chance))],
         f"{about(options)} Guidance {GUIDANCE:g}, {STEPS} steps of DPM-Solver++. Prompts are dense captions for both: "
-        "what is asked for is the same.",
+        "what is asked for is the same. Chance: true captions of other scenes, each held against the next one's.",
         trial=options.trial,
     )
+
+
+def by_chance(scenes: Sequence[Scene]) -> Scores:
+    """What is right of a picture that shows another scene of the same kind."""
+    return score((scene, dense(other)) for scene, other in zip(scenes, [*scenes[1:], scenes[0]], strict=True))
 
 
 def read_points(file: Path) -> Curve:
@@ -96,8 +104,8 @@ def table(curves: Mapping[str, Curve]) -> list[tuple[str, str]]:
     return [(f"{arm}, step {step:,}", told(curve[step])) for arm, curve in curves.items() for step in sorted(curve)]
 
 
-def plot(curves: Mapping[str, Curve], file: Path) -> None:
-    """A small plot for each figure, with both arms and their intervals."""
+def plot(curves: Mapping[str, Curve], chance: Mapping[str, Figure], file: Path) -> None:
+    """A small plot for each figure, with both arms, their intervals and what chance would be."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -112,6 +120,7 @@ def plot(curves: Mapping[str, Curve], file: Path) -> None:
             axes.plot(steps, [each.value for each in found], "o-", color=COLOURS[arm], label=arm, markersize=3)
             low, high = [each.low for each in found], [each.high for each in found]
             axes.fill_between(steps, low, high, color=COLOURS[arm], alpha=0.2, linewidth=0)
+        axes.axhline(chance[name].value, color="#777777", linestyle=":", linewidth=1, label="chance")
         axes.set_title(name if name == "background" else f"{name} F1", fontsize=10)
         axes.set_xlabel("steps")
         axes.set_ylim(0, 1)

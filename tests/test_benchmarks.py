@@ -176,6 +176,7 @@ def test_experiments_on_captions_train_draw_and_read_again(tmp_path: Path) -> No
     said = trial("dense_vs_sparse", *given, *work, folder=tmp_path)
     rows = [line for line in said.splitlines() if line.startswith(("| old text, step ", "| LLaVA's captions, step "))]
     assert [row.split(" | ")[0].rpartition(" ")[2] for row in rows] == ["1", "2", "1", "2"]
+    assert "| chance | noun 0." in said
     again = trial("dense_vs_sparse", *given, *work, folder=tmp_path)
     assert [line for line in again.splitlines() if line in rows] == rows, "an arm that is done is not trained again"
     unknown = run("caption_dropout", "--trial", *given, "--only", "dropout-1", folder=tmp_path)
