@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from structlog.testing import capture_logs
 
 from tests.training.small_encoders import TEXT
 from tests.training.small_handoff import sections
@@ -38,9 +39,7 @@ def trained(small: dict[str, Path], folder: Path, **changes: Any) -> Prepared:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_every_run_that_goes_back_to_dits_weights_says_so(
-    small: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
-) -> None:
+def test_every_run_that_goes_back_to_dits_weights_says_so(small: dict[str, Path], tmp_path: Path, kind: str) -> None:
     theirs = separate_embedders(dit(OTHERS, 2))
     if kind == "file":
         weights = tmp_path / "dit.pt"
@@ -50,22 +49,20 @@ def test_every_run_that_goes_back_to_dits_weights_says_so(
         theirs.save_pretrained(weights / "transformer")
     begun, method = weights, "dit"
     for hop in ("one", "two", "three"):
-        made = trained(small, tmp_path / hop, method=method, model=_start(small, begun))
-        said = capsys.readouterr()
-        assert DIT_LICENCE in said.out + said.err, hop
+        with capture_logs() as said:
+            made = trained(small, tmp_path / hop, method=method, model=_start(small, begun))
+        assert any(DIT_LICENCE in each["event"] for each in said), hop
         assert made.lineage.licences == (DIT_LICENCE,)
         # The next begins with what people pass on: the pipeline alone, without the run around it.
         begun, method = tmp_path / hop / "pipeline", "pixart"
 
 
-def test_a_run_that_begins_anew_is_bound_by_nothing(
-    small: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    trained(small, tmp_path / "one", method="dit")
-    made = trained(small, tmp_path / "two", model=_start(small, tmp_path / "one"))
+def test_a_run_that_begins_anew_is_bound_by_nothing(small: dict[str, Path], tmp_path: Path) -> None:
+    with capture_logs() as said:
+        trained(small, tmp_path / "one", method="dit")
+        made = trained(small, tmp_path / "two", model=_start(small, tmp_path / "one"))
     assert made.lineage.licences == ()
-    said = capsys.readouterr()
-    assert DIT_LICENCE not in said.out + said.err
+    assert said == []
 
 
 def test_the_pipeline_carries_the_runs_lineage_and_loads_in_plain_diffusers(
