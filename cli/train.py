@@ -178,6 +178,8 @@ def way_on(loop: Any, made: Prepared, out: Path) -> str:
     with loop.averaged() as model:
         if processes.is_first():
             save_pipeline(out, made, model)
+    # The first process to end in an error takes the others with it.
+    processes.wait()
     return f"Begin a new run with its averaged weights: --out NEW model.start={out} {cache}, with {gentler}."
 
 

@@ -27,7 +27,7 @@ WATCHES = (
 
 @contextlib.contextmanager
 def room(device: torch.device, what: str, hint: str) -> Iterator[None]:
-    """While it lasts, `what` needs more memory than the device has raises OutOfMemoryError with this hint."""
+    """While it lasts, a lack of memory raises OutOfMemoryError: `what` is where its sentence begins."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -37,7 +37,8 @@ def room(device: torch.device, what: str, hint: str) -> Iterator[None]:
 def part_of(recipe: Recipe, size: int) -> tuple[str, str]:
     """(what it is, what to do) of a part of `size` images: fields that the same run may go on with."""
     parts, share = recipe.run.accumulate, recipe.run.accumulate * size
-    ways = [f"run.accumulate={more}" for more in range(2 * parts, share + 1) if share % more == 0][:1]
+    smaller = next((more for more in range(2 * parts, share + 1) if share % more == 0), None)
+    ways = [f"run.accumulate={smaller}"] if smaller else []
     if not recipe.run.checkpointing and recipe.method != "classifier":
         ways.append("run.checkpointing=true")
     hint = f"Call it again with {' or '.join(ways)}: it goes on where it stopped."
