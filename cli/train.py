@@ -106,7 +106,8 @@ def learn(made: Prepared, out: Path, validation: Validation | None = None, previ
     from training.pipelines import save_pipeline
 
     if processes.is_first():
-        claim(out, made.lineage)
+        if claim(out, made.lineage):
+            (out / LOG).unlink(missing_ok=True)
         (out / "recipe.yaml").write_text(recipe_files.dump(made.recipe))
     processes.wait()
     with run(made, out, validation, previews).averaged() as model:
@@ -124,6 +125,7 @@ def next_step(made: Prepared, out: Path) -> str:
 def run(made: Prepared, out: Path, validation: Validation | None, previews: Previews | None) -> Any:
     """Trains to the recipe's last step, with a bar that runs along; returns the loop."""
     from cli.console import Meter
+    from core.errors import TrainingStoppedError
     from training.loop import Loop
 
     def measure(step: int, model: Any) -> None:
@@ -150,9 +152,35 @@ def run(made: Prepared, out: Path, validation: Validation | None, previews: Prev
         try:
             loop.run()
             observer.finish()
+        except TrainingStoppedError as stopped:
+            hint = way_on(loop, made, out)
+            raise TrainingStoppedError(stopped.sentence, hint=f"{stopped.hint} {hint}") from stopped
         finally:
             observer.close()
     return loop
+
+
+def way_on(loop: Any, made: Prepared, out: Path) -> str:
+    """What to do after a loss that is no number, which the same recipe would come to again.
+
+    The pipeline of the last state is saved, for another run to begin with. All processes must call it.
+    """
+    from training import processes
+    from training.pipelines import save_pipeline
+    from training.prepare import CACHE
+
+    gentler = "a lower optimiser.rate" + ("" if made.recipe.run.precision == "fp32" else " or run.precision=fp32")
+    if not loop.states.load():
+        return f"Call it again with {gentler}."
+    cache = f"data.cache={made.recipe.data.cache or out / CACHE}"
+    if made.recipe.method == "classifier":
+        return f"Begin anew: --out NEW {cache}, with {gentler}."
+    with loop.averaged() as model:
+        if processes.is_first():
+            save_pipeline(out, made, model)
+    # The first process to end in an error takes the others with it.
+    processes.wait()
+    return f"Begin a new run with its averaged weights: --out NEW model.start={out} {cache}, with {gentler}."
 
 
 def _outcome(out: Path, folder: Path, seconds: float) -> dict[str, Any]:

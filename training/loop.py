@@ -19,9 +19,10 @@ from typing import Any, Protocol
 
 import torch
 
-from core.errors import OutOfMemoryError, TrainingStoppedError
+from core.errors import TrainingStoppedError
 from training import processes, sharding
 from training.epoch import Epochs, share
+from training.memory import WATCHES, WEIGHTS, part_of, room
 from training.optimisers import optimisers, set_rates, share_of_rate
 from training.recipe import Recipe
 from training.states import States
@@ -106,10 +107,11 @@ class Loop:
         if recipe.run.compile:
             model = torch.compile(model)
         moved = optimisers(task.model, recipe.optimiser)
-        # A model that is spread adds up gradients by itself: accelerate must not wrap it once more.
-        self.model = self.accelerator.prepare_model(model, evaluation_mode=recipe.run.shard)
-        self.optimisers = [self.accelerator.prepare_optimizer(each) for each in moved]
-        self.average = _average(task.model, recipe.run.ema, self.accelerator.device)
+        with room(self.accelerator.device, *WEIGHTS):
+            # A model that is spread adds up gradients by itself: accelerate must not wrap it once more.
+            self.model = self.accelerator.prepare_model(model, evaluation_mode=recipe.run.shard)
+            self.optimisers = [self.accelerator.prepare_optimizer(each) for each in moved]
+            self.average = _average(task.model, recipe.run.ema, self.accelerator.device)
         self.states = States(folder, recipe.run.keep, task.model, moved, self.average, self.accelerator.scaler)
 
     def run(self, until: int | None = None) -> int:
@@ -119,6 +121,10 @@ class Loop:
         """
         first, last = self.states.load(), min(self.recipe.run.steps, until or self.recipe.run.steps)
         heard: list[torch.Tensor] = []
+        owed = self.states.owed() == first
+        processes.wait()
+        if owed:
+            self._watch(first)
         began = time.monotonic()
         for step, batch in self._batches(first, last):
             loss, gradient = self._step(step, batch)
@@ -127,23 +133,35 @@ class Loop:
             if self.accelerator.is_main_process:
                 self.observer.stepped(done)
             if done % self.recipe.run.log_every == 0 or done == last:
-                mean = self._checked(heard, batch)
+                mean = self._checked(heard, done)
                 if self.accelerator.is_main_process:
                     speed = len(heard) * self.recipe.run.batch / max(1e-9, time.monotonic() - began)
                     rate = share_of_rate(self.recipe.optimiser, step, self.recipe.run.steps)
                     self.observer.told(Told(done, mean, gradient, rate, speed))
                 heard, began = [], time.monotonic()
             if done % self.recipe.run.save_every == 0 or done == last:
-                self._checked(heard, batch)
+                self._checked(heard, done)
+                if self._due(done):
+                    # A kill before they were called is made good when the run goes on.
+                    self.states.owe(done)
                 self.states.save(done)
             paused = time.monotonic()
-            for every, watch in self.watches:
-                if every and (done % every == 0 or done == self.recipe.run.steps):
-                    with self.averaged() as model:
-                        watch(done, model)
+            self._watch(done)
             # The speed that is told is that of learning.
             began += time.monotonic() - paused
         return last
+
+    def _due(self, done: int) -> list[Watch]:
+        """What is called after this step, by the number of steps that were taken."""
+        last = done == self.recipe.run.steps
+        return [watch for every, watch in self.watches if every and (last or done % every == 0)]
+
+    def _watch(self, done: int) -> None:
+        for watch in self._due(done):
+            with room(self.accelerator.device, *WATCHES), self.averaged() as model:
+                watch(done, model)
+        if self._due(done):
+            self.states.settle()
 
     def _batches(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
         """This process's part of each step, read one step ahead."""
@@ -167,28 +185,24 @@ class Loop:
         parts = self.recipe.run.accumulate
         size = len(batch.keys) // parts
         total = torch.zeros((), device=self.accelerator.device)
-        try:
+        with room(self.accelerator.device, *part_of(self.recipe, size)):
             for number in range(parts):
                 part = self._on_device(batch.part(number * size, (number + 1) * size))
                 with self._collecting(number == parts - 1):
                     loss = self.task.losses(self.model, part).mean() / parts
                     self.accelerator.backward(loss)
                 total += loss.detach()
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemoryError(
-                f"A part of {size} images does not fit into the memory of {self.accelerator.device}.",
-                hint=f"Raise run.accumulate to {2 * parts}, set run.checkpointing to true, or lower run.batch.",
-            ) from error
-        clipped = self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip)
-        gradient = float(sharding.whole(clipped))
-        # With fp16 a gradient may overflow: accelerate then leaves the step out and scales less.
-        if not math.isfinite(gradient) and self.recipe.run.precision != "fp16":
-            raise self._stopped(batch)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad()
-        if self.average is not None:
-            self.average.step(self.accelerator.unwrap_model(self.model).parameters())
+        with room(self.accelerator.device, *WEIGHTS):
+            clipped = self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.optimiser.clip)
+            gradient = float(sharding.whole(clipped))
+            # With fp16 a gradient may overflow: accelerate then leaves the step out and scales less.
+            if not math.isfinite(gradient) and self.recipe.run.precision != "fp16":
+                raise self._stopped(step)
+            for optimiser in self.optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
+            if self.average is not None:
+                self.average.step(self.accelerator.unwrap_model(self.model).parameters())
         return total, gradient
 
     def _collecting(self, last: bool) -> contextlib.AbstractContextManager[Any]:
@@ -203,20 +217,31 @@ class Loop:
         given = {name: value.to(device, non_blocking=True) for name, value in batch.given.items()}
         return Batch(batch.latents.to(device, non_blocking=True), batch.generators, batch.keys, given)
 
-    def _checked(self, heard: list[torch.Tensor], batch: Batch) -> float:
-        """The mean of these losses over all processes. Raises TrainingStoppedError where it is no number."""
+    def _checked(self, heard: list[torch.Tensor], done: int) -> float:
+        """The mean of the losses of the latest steps over all processes, after `done` steps.
+
+        Raises TrainingStoppedError where one is no number.
+        """
         if not heard:
             return 0.0
-        mean = float(self.accelerator.reduce(torch.stack(heard).mean(), "mean"))
+        told = self.accelerator.reduce(torch.stack(heard), "mean")
+        mean = float(told.mean())
         if not math.isfinite(mean):
-            raise self._stopped(batch)
+            raise self._stopped(done - len(heard) + int((~told.isfinite()).int().argmax()))
         return mean
 
-    def _stopped(self, batch: Batch) -> TrainingStoppedError:
-        keys = ", ".join(batch.keys[:8]) + (" …" if len(batch.keys) > 8 else "")
+    def _stopped(self, step: int) -> TrainingStoppedError:
+        """What ends a run at this step, from 0: it names the whole batch, since any process's part may be the cause."""
+        ((_, cursor, places),) = self.epochs.read(step, step + 1)
+        batch = self.task.read(cursor, places, generators(self.recipe.run.seed, step, 0, len(places)))
+        broken = [key for key, one in zip(batch.keys, batch.latents, strict=True) if not one.isfinite().all()]
+        named = broken or batch.keys
+        keys = ", ".join(named[:8]) + (" …" if len(named) > 8 else "")
+        kept = self.states.newest()
         return TrainingStoppedError(
-            f"The loss is no number any more. The batch held {keys}.",
-            hint=f"The state of step {self.states.newest() or 0} is kept. Lower optimiser.rate or set run.precision.",
+            f"The loss of step {step + 1}, or its gradient, is no number. "
+            + (f"The latents of {keys} are none." if broken else f"The batch held {keys}."),
+            hint=f"The state of step {kept} is kept." if kept else "No state was saved yet.",
         )
 
     @contextlib.contextmanager

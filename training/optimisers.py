@@ -1,7 +1,9 @@
 """What moves the weights: AdamW, its 8-bit form, or Muon for the blocks' matrices with AdamW for the rest.
 
-Weight decay is for matrices alone: vectors and biases have none. Rates follow from the step's number and nothing else,
-so that a resume has no schedule to restore. Leaves out: gradients (loop.py).
+Weight decay is for the matrices of linear layers and convolutions alone: vectors, norms, tables and embeddings have
+none. Muon's are those inside the blocks; what embeds (a time, too, which in a DiT's class lies in the blocks), the
+first and the last projection and all of a classifier, which has no such blocks, are AdamW's. Rates follow from the
+step's number and nothing else, so that a resume has no schedule to restore. Leaves out: gradients (loop.py).
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ MOMENTUM = 0.95
 def optimisers(model: nn.Module, recipe: Optimiser) -> list[torch.optim.Optimizer]:
     """One or two optimisers over all of the model's weights. Raises MissingPackageError."""
     matrices = dict(_block_matrices(model)) if recipe.name == "muon" else {}
-    rest = [each for name, each in model.named_parameters() if name not in matrices and each.requires_grad]
+    rest = [(name, each) for name, each in model.named_parameters() if name not in matrices and each.requires_grad]
+    decayed = set(_decayed(model))
     groups = [
-        {"params": [each for each in rest if each.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [each for each in rest if each.ndim < 2], "weight_decay": 0.0},
+        {"params": [each for name, each in rest if name in decayed], "weight_decay": recipe.weight_decay},
+        {"params": [each for name, each in rest if name not in decayed], "weight_decay": 0.0},
     ]
     kind = _adamw8bit() if recipe.name == "adamw8bit" else torch.optim.AdamW
     made: list[torch.optim.Optimizer] = [kind(groups, lr=recipe.rate, betas=recipe.betas, eps=recipe.eps)]
@@ -48,8 +51,15 @@ def optimisers(model: nn.Module, recipe: Optimiser) -> list[torch.optim.Optimize
 def _block_matrices(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     """The weights of linear layers in the blocks, by name: what Muon is for."""
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and "transformer_blocks" in name:
+        if isinstance(module, nn.Linear) and "transformer_blocks" in name and ".emb." not in name:
             yield f"{name}.weight", module.weight
+
+
+def _decayed(model: nn.Module) -> Iterator[str]:
+    """The names of weights that are multiplied with what they are given. A table, whatever its shape, is added."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            yield f"{name}.weight"
 
 
 def _adamw8bit() -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from core.files import fsync_folder, storage_errors, temporary_path
 from training.class_to_image import ClassToImage
 from training.classifier import Classifier
+from training.lineage import FILE as LINEAGE
 from training.models import separate_embedders
 from training.prepare import Prepared
 from training.start import PIPELINE, SCHEDULER, TRANSFORMER
@@ -61,6 +62,8 @@ def save_pipeline(run: Path, prepared: Prepared, model: Any) -> Path:
                 scheduler.save_pretrained(part / SCHEDULER)
             else:
                 pipeline(prepared, model).save_pretrained(part)
+            if (run / LINEAGE).is_file():
+                shutil.copyfile(run / LINEAGE, part / LINEAGE)
             if folder.exists():
                 shutil.rmtree(folder)
             part.rename(folder)

@@ -82,7 +82,7 @@ def prepare(recipe: Recipe, folder: Path, meter: Meter, device: torch.device | s
     latents = _latents(recipe, source, cache, images, shapes, meter)
     buckets, waste = shapes.waste(((each.width or 1, each.height or 1) for each in samples), recipe.run.batch)
     names, labels = ([], []) if texts else _classes(recipe, source)
-    model, identity = start(
+    model, identity, licences = start(
         recipe,
         side=recipe.data.resolution // images.factor,
         channels=images.channels,
@@ -96,7 +96,7 @@ def prepare(recipe: Recipe, folder: Path, meter: Meter, device: torch.device | s
         kind = Classifier if recipe.method == "classifier" else ClassToImage
         task = kind(recipe, model, _labelled(source, latents, labels), names)
     encoders = {"vae": images.identity} | ({"text_encoder": texts.identity} if texts else {})
-    told = lineage(recipe, source.handoff, encoders, identity)
+    told = lineage(recipe, source.handoff, encoders, identity, licences)
     epochs = _epochs(recipe, source, shapes)
     return Prepared(recipe, source, task, epochs, told, images, texts, buckets, waste, truncated)
 

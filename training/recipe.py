@@ -177,6 +177,13 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
+    def _scales_once(self) -> Recipe:
+        # Of two optimisers accelerate would divide the second one's gradients by the scale twice.
+        if self.run.precision == "fp16" and self.optimiser.name == "muon":
+            raise ValueError("muon does not go with fp16: set run.precision to bf16, or optimiser.name to adamw")
+        return self
+
+    @model_validator(mode="after")
     def _suits_a_classifier(self) -> Recipe:
         if self.method != "classifier":
             return self

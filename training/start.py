@@ -19,7 +19,7 @@ from training.classifier import classifier
 from training.encoders import SHIPPED
 from training.lineage import FILE as LINEAGE
 from training.models import SIZES, Size, dit, pixart, share_embedders
-from training.originals import file_hash, load_original, tell_licence
+from training.originals import DIT_LICENCE, file_hash, load_original, tell_licence
 from training.recipe import Recipe
 from training.reparameterise import pixart_from_dit
 
@@ -31,9 +31,12 @@ _PIPELINE_FILES = ["*.json", *(f"*/*.{kind}" for kind in ("json", "safetensors",
 _PIXART, _DIT = "PixArtTransformer2DModel", "DiTTransformer2DModel"
 
 
-def start(recipe: Recipe, *, side: int, channels: int, text: int, classes: int) -> tuple[Any, str | None]:
-    """(the model, the identity of the weights it begins with or None). `side`, `channels`: of the latents of a square
-    image; `text`: channels of the text encoder; `classes`: how many there are (methods dit, classifier).
+def start(
+    recipe: Recipe, *, side: int, channels: int, text: int, classes: int
+) -> tuple[Any, str | None, tuple[str, ...]]:
+    """(the model, the identity of the weights it begins with or None, licences that these are bound by, which are
+    announced). `side`, `channels`: of the latents of a square image; `text`: channels of the text encoder; `classes`:
+    how many there are (methods dit, classifier).
 
     Raises BadRecipeError, NoSuchPathError, BadCheckpointError, HubUnreachableError.
     """
@@ -44,26 +47,28 @@ def start(recipe: Recipe, *, side: int, channels: int, text: int, classes: int) 
             size = Size(size.layers, size.heads, size.head, size.patch, text, size.side)
         _check_patch(side, size.patch, recipe)
         if recipe.method == "classifier":
-            return classifier(size, classes, side=side, channels=channels), None
+            return classifier(size, classes, side=side, channels=channels), None, ()
         learn_sigma = recipe.objective.learn_sigma
         if recipe.method == "dit":
-            return dit(size, classes, side=side, channels=channels, learn_sigma=learn_sigma), None
-        return pixart(size, side=side, channels=channels, learn_sigma=learn_sigma), None
+            return dit(size, classes, side=side, channels=channels, learn_sigma=learn_sigma), None, ()
+        return pixart(size, side=side, channels=channels, learn_sigma=learn_sigma), None, ()
     file = Path(recipe.model.start).expanduser()
     if file.is_file():
         model, identity = load_original(file, side), file_hash(file)
         name = type(model).__name__
+        licences: tuple[str, ...] = (DIT_LICENCE,) if name == _DIT else ()
         if name == _DIT:
             share_embedders(model)
     else:
         file = find_transformer(recipe.model.start)
         model, name, identity = _loaded(file, side), _class_of(file), folder_hash(file)
-        if name == _DIT and _is_published(file):
+        licences = _licences(file, name)
+        if licences:
             tell_licence(recipe.model.start)
     _check(recipe, model, name, file, channels, text, classes, side)
     if recipe.method == "pixart" and name == _DIT:
         model = pixart_from_dit(model, text=text, at=recipe.model.reparameterise_at, without=recipe.model.without_class)
-    return model, identity
+    return model, identity, licences
 
 
 def find_transformer(name: str, *, whole: bool = False) -> Path:
@@ -87,9 +92,12 @@ def find_transformer(name: str, *, whole: bool = False) -> Path:
     )
 
 
-def _is_published(transformer: Path) -> bool:
-    """Whether a DiT is somebody else's: a run of our own has its lineage beside it."""
-    return not (transformer.parent.parent / LINEAGE).is_file()
+def _licences(transformer: Path, name: str) -> tuple[str, ...]:
+    """What these weights are bound by: a run's lineage says it, of all runs before it; a DiT without one is DiT's."""
+    for folder in (transformer.parent, transformer.parent.parent):
+        if (folder / LINEAGE).is_file():
+            return tuple(json.loads((folder / LINEAGE).read_text()).get("licences", ()))
+    return (DIT_LICENCE,) if name == _DIT else ()
 
 
 def _size(recipe: Recipe) -> Size:

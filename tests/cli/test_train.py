@@ -128,6 +128,61 @@ def test_a_folder_belongs_to_one_recipe(densify: Densify, recipe: Path, tmp_path
     assert [line["step"] for line in lines(run)] == [1, 2]
 
 
+def test_no_memory_in_the_first_step_leaves_the_folder_to_what_the_hint_says(
+    densify: Densify, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from training.text_to_image import TextToImage
+
+    def full(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    run = tmp_path / "run"
+    plain = ("validation.every=0", "previews.every=0", "run.steps=2", "--out", run)
+    with monkeypatch.context() as patch:
+        patch.setattr(TextToImage, "losses", full)
+        failed = densify("train", recipe, *plain)
+    assert failed.exit_code == 1
+    assert "Call it again with run.accumulate=2 or run.checkpointing=true" in failed.stderr.replace("\n", " ")
+    (run / "log.jsonl").write_text('{"step": 90, "loss": 7.0}\n')
+    # Nothing was saved: another rate, batch or precision may have the folder as well.
+    done = densify("train", recipe, "run.accumulate=2", "optimiser.rate=0.5", *plain)
+    assert done.exit_code == 0, done.stderr
+    assert [line["step"] for line in lines(run)] == [1, 2], "what the first try told counts no more"
+
+
+def test_a_loss_without_a_number_leaves_what_the_run_of_its_hint_begins_with(
+    densify: Densify, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.text_to_image import TextToImage
+
+    losses, calls = TextToImage.losses, []
+
+    def broken(self: Any, model: Any, batch: Any) -> Any:
+        calls.append(batch)
+        return losses(self, model, batch) * (float("nan") if len(calls) == 4 else 1)
+
+    run = tmp_path / "run"
+    plain = ("validation.every=0", "previews.every=0", "--out")
+    with monkeypatch.context() as patch:
+        patch.setattr(TextToImage, "losses", broken)
+        stopped = densify("train", recipe, *plain, run)
+    assert stopped.exit_code == 1
+    said = stopped.stderr.replace("\n", " ")
+    assert "step 4" in said
+    assert "The state of step 2 is kept." in said
+    asked = (f"model.start={run}", f"data.cache={run / 'features'}")
+    assert all(each in said.replace(" ", "") for each in asked)
+    refused = densify("train", recipe, "optimiser.rate=0.0001", *plain, run)
+    assert "optimiser.rate differ" in refused.stderr
+    done = densify("train", recipe, *asked, "optimiser.rate=0.0001", *plain, tmp_path / "next")
+    assert done.exit_code == 0, done.stderr
+    assert not (tmp_path / "next" / "features").exists(), "features are not computed again"
+    # And the run itself may go on, where the cause lay outside of it.
+    assert densify("train", recipe, *plain, run).exit_code == 0
+
+
 def test_a_dry_run_measures_and_trains_nothing(densify: Densify, recipe: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     result = densify("train", recipe, "--out", run, "--dry-run", "--json")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 import torch
@@ -27,6 +27,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Ten
     whole = loop(tmp_path_factory.mktemp("whole"), recipe())
     assert whole.run() == 12
     return weights(whole)
+
+
+def out_of_memory(*_: object) -> Any:
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
@@ -95,7 +99,7 @@ def test_a_loss_that_is_no_number_stops_it_names_the_keys_and_keeps_the_last_sta
             return read(self, item) * (float("nan") if item == 3 else 1.0)
 
     file.__class__ = Broken
-    with pytest.raises(TrainingStoppedError, match=bad) as stopped:
+    with pytest.raises(TrainingStoppedError, match=f"The latents of {bad} are none") as stopped:
         broken.run()
     assert "state of step" in stopped.value.hint
     again = loop(tmp_path, recipe())
@@ -137,10 +141,108 @@ def test_a_batch_that_processes_cannot_share_is_refused(tmp_path: Path) -> None:
 def test_no_memory_names_the_part_and_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = loop(tmp_path, recipe(run={"accumulate": 2}))
 
-    def full(model: object, batch: object) -> torch.Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(asked.task, "losses", full)
+    monkeypatch.setattr(asked.task, "losses", out_of_memory)
     with pytest.raises(OutOfMemoryError, match="A part of 2 images") as caught:
         asked.run()
-    assert "run.accumulate to 4" in caught.value.hint
+    assert "run.accumulate=4 or run.checkpointing=true" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        ({"batch": 6, "accumulate": 2}, "run.accumulate=6 or"),
+        ({"batch": 12, "accumulate": 3, "checkpointing": True}, "with run.accumulate=6: it goes on"),
+        ({"accumulate": 4}, "with run.checkpointing=true: it goes on"),
+        ({"accumulate": 4, "checkpointing": True}, "as small as it can be"),
+    ],
+)
+def test_what_a_full_memory_asks_for_is_a_recipe_that_can_be_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: dict[str, Any], says: str
+) -> None:
+    asked = loop(tmp_path, recipe(run=run))
+    monkeypatch.setattr(asked.task, "losses", out_of_memory)
+    with pytest.raises(OutOfMemoryError) as caught:
+        asked.run()
+    assert says in caught.value.hint
+
+
+@pytest.mark.parametrize("part", ["optimiser", "average"])
+def test_no_memory_for_what_a_step_remembers_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    asked = loop(tmp_path, recipe())
+    monkeypatch.setattr(asked.optimisers[0] if part == "optimiser" else asked.average, "step", out_of_memory)
+    with pytest.raises(OutOfMemoryError, match="The weights, their gradients and averages") as caught:
+        asked.run()
+    assert "run.shard=true" in caught.value.hint
+
+
+def test_no_memory_for_previews_loses_no_step(tmp_path: Path) -> None:
+    asked = loop(tmp_path, recipe())
+    asked.watches = ((6, out_of_memory),)
+    with pytest.raises(OutOfMemoryError, match="previews do not fit") as caught:
+        asked.run()
+    assert "previews.every=0" in caught.value.hint
+    assert asked.states.newest() == 6
+
+
+def test_the_first_step_without_a_number_is_named_however_seldom_losses_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = loop(tmp_path, recipe(run={"log_every": 12, "save_every": 12, "precision": "fp32"}))
+    keys, told = [], []
+    losses = asked.task.losses
+
+    def broken(model: Any, batch: Any) -> torch.Tensor:
+        keys.append(batch.keys)
+        found = losses(model, batch)
+        # The loss alone: its gradient is a number, as it is where fp16 leaves a step out.
+        return found + (found.detach() * float("nan") if len(keys) == 5 else 0)
+
+    monkeypatch.setattr(asked.task, "losses", broken)
+    with pytest.raises(TrainingStoppedError) as caught:
+        asked.run()
+    told = caught.value.sentence
+    assert len(keys) == 12, "losses were looked at once"
+    assert "step 5" in told
+    assert all(key in told for key in keys[4])
+    assert not all(key in told for key in keys[11])
+
+
+def test_what_was_to_be_measured_when_it_was_killed_is_measured_when_it_goes_on(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def killed(step: int, model: Any) -> None:
+        raise KeyboardInterrupt
+
+    asked = loop(tmp_path, recipe())
+    asked.watches = ((6, killed),)
+    with pytest.raises(KeyboardInterrupt):
+        asked.run()
+    for _ in range(2):
+        again = loop(tmp_path, recipe())
+        again.watches = ((6, lambda step, model: seen.append(step)),)
+        again.run()
+    assert seen == [6, 12], "and once alone"
+
+
+def test_computing_activations_twice_changes_no_loss(tmp_path: Path) -> None:
+    heard = []
+    for twice in (False, True):
+        said = Silent()
+        asked = recipe(run={"checkpointing": twice}, optimiser={"name": "adamw", "eps": 1e-2})
+        loop(tmp_path / str(twice), asked, said).run()
+        heard.append([each.loss for each in said.heard])
+    assert heard[1] == pytest.approx(heard[0], abs=1e-6)
+    assert heard[0][-1] != heard[0][0]
+
+
+def test_a_bf16_run_goes_on_bit_for_bit(tmp_path: Path, undisturbed: dict[str, torch.Tensor]) -> None:
+    asked = recipe(run={"precision": "bf16"})
+    whole = loop(tmp_path / "whole", asked)
+    whole.run()
+    for stop in (2, 7, 12):
+        last = loop(tmp_path / "stopped", asked)
+        last.run(until=stop)
+    assert_same(weights(last), weights(whole))
+    assert any(not torch.equal(value, undisturbed[name]) for name, value in weights(whole).items()), "it is another run"

@@ -26,6 +26,11 @@ def in_two_processes(folder: Path, **fields: Any) -> list[str]:
         "import torch; from pathlib import Path; from tests.training.small_run import Loud, loop, recipe;"
         f"torch.set_num_threads(1); loop(Path({str(folder)!r}), recipe(**{fields!r}), Loud()).run()"
     )
+    return started(script)
+
+
+def started(script: Path) -> list[str]:
+    """What two processes of a script said."""
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
@@ -83,3 +88,32 @@ def test_what_accelerate_would_spread_is_refused(tmp_path: Path, monkeypatch: py
 def test_one_process_cannot_spread_a_model(tmp_path: Path) -> None:
     with pytest.raises(TrainingStoppedError, match="one process"):
         loop(tmp_path, recipe(optimiser=PLAIN, run={"shard": True}))
+
+
+def test_a_loss_without_a_number_names_the_keys_of_every_process(tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text(f"""
+import torch
+from pathlib import Path
+from core.errors import TrainingStoppedError
+from tests.training.small_run import loop, recipe
+torch.set_num_threads(1)
+made = loop(Path({str(tmp_path / "two")!r}), recipe(optimiser={PLAIN!r}))
+read, losses, keys = made.task.read, made.task.losses, []
+def broken(model, batch):
+    keys.append(batch.keys)
+    last = made.accelerator.process_index == 1 and len(keys) == 2
+    return losses(model, batch) * (float("nan") if last else 1)
+made.task.losses = broken
+try:
+    made.run()
+except TrainingStoppedError as stopped:
+    Path({str(tmp_path)!r}, f"keys-{{made.accelerator.process_index}}").write_text(" ".join(keys[1]))
+    Path({str(tmp_path)!r}, f"said-{{made.accelerator.process_index}}").write_text(stopped.sentence)
+""")
+    started(script)
+    said = [(tmp_path / f"said-{rank}").read_text() for rank in range(2)]
+    keys = [key for rank in range(2) for key in (tmp_path / f"keys-{rank}").read_text().split()]
+    assert said[0] == said[1]
+    assert len(keys) == 4
+    assert all(key in said[0] for key in keys)
