@@ -17,6 +17,7 @@ from core.errors import BadCheckpointError, BadRecipeError, NoSuchPathError
 from core.hub import folder_hash, hub_snapshot
 from training.classifier import classifier
 from training.encoders import SHIPPED
+from training.folders import standing
 from training.lineage import FILE as LINEAGE
 from training.models import SIZES, Size, dit, pixart, share_embedders
 from training.originals import file_hash, load_original, tell_licence
@@ -78,7 +79,7 @@ def find_transformer(name: str, *, whole: bool = False) -> Path:
             raise NoSuchPathError(f"There is no run or model {name}.", hint="Name a folder, or a hub id.")
         files = _PIPELINE_FILES if whole else [f"{TRANSFORMER}/*"]
         folder = hub_snapshot(name, None, files, instead="and name the folder")
-    for inside in (folder / PIPELINE / TRANSFORMER, folder / TRANSFORMER, folder):
+    for inside in (standing(folder / PIPELINE) / TRANSFORMER, folder / TRANSFORMER, folder):
         if (inside / "config.json").is_file():
             return inside
     raise BadCheckpointError(
