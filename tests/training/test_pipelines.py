@@ -1,4 +1,4 @@
-"""What a run ends in draws in plain diffusers, whatever its encoders computed in, and a full disk is said to be full."""
+"""What a run ends in draws in plain diffusers, whatever its encoders computed in; a full disk is said to be full."""
 
 from __future__ import annotations
 
