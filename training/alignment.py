@@ -28,11 +28,10 @@ _SEED = 300
 
 
 def unseen_scenes(count: int, world: str, seed: int = 0) -> list[Scene]:
-    (
-        """`count` scenes of one of WORLDS, drawn from other seeds than any data set's. Few scenes of one large thing exist:
-    of 300 of them, 2 had a caption that a training set of 16,000 had too, word for word."""
-        ""
-    )
+    """`count` scenes of one of WORLDS, drawn from other seeds than any data set's.
+
+    Few scenes of one large thing exist: of 300 of them, 2 had a caption of a training set of 16,000, word for word.
+    """
     least, most, large = WORLDS[world]
     rng = np.random.default_rng((_SEED, seed, most))
     return [sample_scene(rng, things=(least, most), large=large) for _ in range(count)]
