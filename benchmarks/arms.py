@@ -25,11 +25,12 @@ from scenes.graph import Scene
 from scenes.scorer import FactScore, Figure, Scores, score
 from training import recipe_files
 from training.alignment import WORLDS, drawings_of, unseen_scenes
+from training.drawable import side_of
 from training.lineage import claim
 from training.loop import Loop, Told
 from training.pipelines import pipeline
 from training.prepare import prepare
-from training.sampling import draw, side_of
+from training.sampling import draw
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PICTURES = REPOSITORY / "docs" / "training"

@@ -12,7 +12,7 @@ from typing import Any
 RECIPE = "demo"
 #: Pictures of a step at most, and how many there must be of all for each of them.
 BATCH, IMAGES_FOR_EACH = 16, 30
-#: Pictures that are drawn, of scenes that no data set holds, and how.
+#: Pictures that are drawn, of scenes from other seeds than any data set's, and how.
 PROMPTS, COLUMNS = 8, 4
 STEPS, GUIDANCE = 20, 3.0
 SEED = 1
@@ -52,13 +52,15 @@ def train_more(manifest: Path, run: Path, images: int) -> tuple[int, int, float]
 def draw_unseen(run: Path, file: Path) -> tuple[str, ...]:
     """Draws PROMPTS scenes of one or two large objects onto a sheet; returns their prompts."""
     from training.alignment import WORLDS, drawings_of, unseen_scenes
+    from training.drawable import side_of, tokens_of
     from training.grids import grid
-    from training.sampling import draw, load_pipeline, side_of
+    from training.sampling import draw, load_pipeline
 
     pipeline = load_pipeline(str(run))
     side = side_of(pipeline)
     scenes = unseen_scenes(PROMPTS, next(iter(WORLDS)), SEED)
-    drawings = drawings_of(scenes, side, guidance=GUIDANCE, steps=STEPS, seed=SEED)
+    tokens = tokens_of(pipeline)
+    drawings = drawings_of(scenes, side, guidance=GUIDANCE, steps=STEPS, seed=SEED, tokens=tokens)
     images: list[Any] = [image for _, image in draw(pipeline, drawings)]
     grid([image.resize((2 * side, 2 * side)) for image in images], COLUMNS).save(file)
     return tuple(drawing.prompt for drawing in drawings)
@@ -72,7 +74,7 @@ def train_and_draw(manifest: Path, folder: Path, images: int) -> Drawn:
     run = folder / "run"
     steps, samples, seconds = train_more(manifest, run, images)
     print(f"  {steps} steps on {samples} samples in {seconds:.0f} s, pipeline in {run / 'pipeline'}")
-    step(9, "pictures, drawn from prompts that no data set holds")
+    step(9, "pictures, drawn from prompts of other seeds")
     sheet = folder / PICTURES
     prompts = draw_unseen(run, sheet)
     for prompt in prompts[:2]:

@@ -33,13 +33,14 @@ def evaluate(
 ) -> None:
     """Score a model of the demo world by re-captioning: the LLaVA that ships says what was drawn.
 
-    F1 of objects, of colour with object, of position, against the scenes of prompts that no data set holds, with 95 %
-    intervals; beside them what the same LLaVA says of the true pictures.
+    F1 of objects, of colour with object, of position, against the scenes of the prompts, which are drawn from other
+    seeds than any data set's, with 95 % intervals; beside them what the same LLaVA says of the true pictures.
     """
     from cli.console import Meter, note, print_json
     from training.alignment import WORLDS, alignment, ceiling, true_pictures, unseen_scenes
+    from training.drawable import side_of
     from training.grids import grid
-    from training.sampling import load_pipeline, side_of
+    from training.sampling import load_pipeline
 
     pipeline = load_pipeline(run)
     caption, side = Captioner(), side_of(pipeline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,13 +30,14 @@ def sample(
         str, typer.Option("--guidance", help="Guidance scale: a number, several (1,4,8), or a range (1:20).")
     ] = "4.5",
     scheduler: Annotated[str, typer.Option("--scheduler", help="dpm++, ddim, pndm, lms or euler.")] = "dpm++",
-    negative: Annotated[str, typer.Option("--negative", help="What not to draw.")] = "",
+    negative: Annotated[str, typer.Option("--negative", help="What not to draw; needs guidance.")] = "",
     classifier: Annotated[
         str | None, typer.Option("--classifier", metavar="RUN", help="A classifier's run that guides a DiT.")
     ] = None,
     classifier_scale: Annotated[
-        float, typer.Option("--classifier-scale", min=0, help="Scale of the classifier's guidance.")
-    ] = 1.0,
+        float | None,
+        typer.Option("--classifier-scale", min=0, help="Scale of the classifier's guidance; none: 1."),
+    ] = None,
     width: Annotated[int | None, typer.Option("--width", min=8, help="Pixels; none: what it was trained on.")] = None,
     height: Annotated[int | None, typer.Option("--height", min=8, help="Pixels; none: what it was trained on.")] = None,
 ) -> None:
@@ -44,34 +46,56 @@ def sample(
     Several pictures are written one by one beside the grid, as NAME-0000.png and so on.
     """
     from cli.console import Meter, note
+    from core.errors import BadFieldError
+    from training.drawable import hears_negative, side_of, tokens_of
     from training.grids import grid
     from training.guided import load_guide
-    from training.sampling import Drawing, draw, load_pipeline, save_png, side_of
+    from training.sampling import Drawing, draw, load_pipeline, save_grid, save_png
 
     scales = scales_of(guidance)
+    if classifier_scale is not None and classifier is None:
+        raise BadFieldError("--classifier-scale scales nothing.", hint="Name the classifier's run with --classifier.")
     pipeline = load_pipeline(run)
-    side = side_of(pipeline)
+    side, tokens = side_of(pipeline), tokens_of(pipeline)
+    if negative and not any(hears_negative(pipeline, scale) for scale in scales):
+        raise BadFieldError(
+            f"--negative says nothing with --guidance {guidance}.", hint="Guide away from it, with more than 1."
+        )
     guide = load_guide(classifier, pipeline, run) if classifier else None
-    guided = (classifier, classifier_scale) if classifier else ()
+    guided = (classifier, 1.0 if classifier_scale is None else classifier_scale) if classifier else ("", 0.0)
     drawings = [
-        Drawing(text, seed + number, steps, scale, scheduler, width or side, height or side, negative, *guided)  # type: ignore[arg-type]
+        Drawing(
+            text,
+            seed + number,
+            steps,
+            scale,
+            scheduler,  # type: ignore[arg-type]
+            width or side,
+            height or side,
+            negative if hears_negative(pipeline, scale) else "",
+            *guided,
+            tokens,
+        )
         for text in prompt
         for number in range(count)
         for scale in scales
     ]
-    images: list[Any] = []
+    # Those of one scale are drawn together, and shown beside the other scales of their prompt and seed.
+    order = sorted(range(len(drawings)), key=lambda place: place % len(scales))
+    images: list[Any] = [None] * len(drawings)
     with Meter("images") as meter:
         line = meter.line("drawing", len(drawings))
-        for drawing, image in draw(pipeline, drawings, guide=guide):
-            file = out if len(drawings) == 1 else out.with_name(f"{out.stem}-{len(images):04d}.png")
+        drawn = draw(pipeline, [drawings[place] for place in order], guide)
+        for place, (drawing, image) in zip(order, drawn, strict=True):
+            file = out if len(drawings) == 1 else out.with_name(f"{out.stem}-{place:04d}.png")
             save_png(file, image, drawing, run)
-            images.append(image)
+            images[place] = image
             line.advance(1)
         line.finish()
     if len(images) > 1:
         heads = [f"guidance {scale:g}" for scale in scales] if len(scales) > 1 else []
         columns = len(scales) if len(scales) > 1 else min(8, len(images))
-        grid(images, columns, heads=heads).save(out)
+        save_grid(out, grid(images, columns, heads=heads), drawings, run)
     note(f"{len(images)} pictures")
     print(out)
 
@@ -83,12 +107,12 @@ def scales_of(text: str) -> list[float]:
     try:
         if ":" in text:
             first, last = (int(part) for part in text.split(":"))
-            scales = [float(scale) for scale in range(first, last + 1)]
+            scales = [float(scale) for scale in range(first, min(last, first + MOST_SCALES) + 1)]
         else:
             scales = [float(part) for part in text.split(",")]
     except ValueError:
         scales = []
-    if not scales or len(scales) > MOST_SCALES or min(scales) < 0:
+    if not scales or len(scales) > MOST_SCALES or not all(math.isfinite(scale) and scale >= 0 for scale in scales):
         raise BadFieldError(
             f"--guidance {text} names no guidance scale.", hint=f"4.5, or 1,4,8, or 1:20; {MOST_SCALES} at most."
         )

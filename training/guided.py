@@ -185,6 +185,16 @@ def _vae(transformer: Path) -> str | None:
     return json.loads(file.read_text())["encoders"]["vae"] if file.is_file() else None
 
 
+def class_numbers(pipeline: Any) -> dict[str, int]:
+    """The numbers of a DiT pipeline's classes by name.
+
+    ImageNet's names are lists of synonyms; diffusers takes them apart at commas and forgets the whole, so that a name
+    with a comma would not be found. Here the whole name counts first, then each of its parts.
+    """
+    whole = {str(name): int(number) for number, name in (pipeline.config.get("id2label") or {}).items()}
+    return {**pipeline.labels, **whole}
+
+
 def number_of(name: str, numbers: dict[str, int], whose: str) -> int:
     """The number of a class. Raises BadFieldError where there is none of this name."""
     if name not in numbers:

@@ -5,8 +5,10 @@ Parameters, checked on the meta device in a test: PixArt-XL/2 has 610,856,096 at
 class in each of its 28 blocks where DiT has one for all; in training all blocks share the first one's
 (`share_embedders`), and it is 674,834,720. Each of diffusers' 28 would also drop classes by a draw of its own, so that
 one image is with its class in one block and without it in the next; here classes are dropped before they reach the
-model. diffusers leaves the start to torch's defaults; here it is DiT's and PixArt's own (`initialise`). Leaves out:
-what turns a DiT into a PixArt (reparameterise.py).
+model. diffusers leaves the start to torch's defaults; here it is DiT's and PixArt's own (`initialise`). A time step is
+told to diffusers' DiT by other frequencies than to diffusers' PixArt and to DiT's own code (reparameterise.py); trained
+here it learns its own, and its class stays as it is, since plain diffusers is to draw with it. Leaves out: what turns a
+DiT into a PixArt (reparameterise.py).
 """
 
 from __future__ import annotations
@@ -54,9 +56,10 @@ SIZES = {
 
 
 def pixart(
-    size: Size, *, side: int | None = None, channels: int = 4, learn_sigma: bool = False
+    size: Size, *, side: int | None = None, channels: int = 4, learn_sigma: bool = False, conditions: bool = False
 ) -> PixArtTransformer2DModel:
-    """A PixArt with its own initialisation. `side`: of the latent, where it is not the size's; `channels`: of it."""
+    """A PixArt with its own initialisation. `side`: of the latent, where it is not the size's; `channels`: of it;
+    `conditions`: it reads sizes (size_conditions.py)."""
     from diffusers import PixArtTransformer2DModel
 
     side = side or size.side
@@ -72,8 +75,8 @@ def pixart(
         patch_size=size.patch,
         # Positions are those of the size's own side, so that weights go from one resolution to the next.
         interpolation_scale=side / size.side,
-        # diffusers switches size conditions on at a side of 128, and off elsewhere.
-        use_additional_conditions=False,
+        # Left to itself, diffusers switches them on at a side of 128, and off elsewhere.
+        use_additional_conditions=conditions,
     )
     initialise(model)
     return model

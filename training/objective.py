@@ -2,7 +2,8 @@
 
 `flow`: a straight line from image to noise, the model says its direction (rectified flow, arXiv 2209.03003; time steps
 drawn logit-normally as in arXiv 2403.03206). `epsilon` and `v`: the linear schedule of DDPM as DiT and PixArt train it,
-betas from 0.0001 to 0.02 (diffusers' DDPMScheduler). `learn_sigma` adds DiT's variational term (variance.py).
+betas from 0.0001 to 0.02 (diffusers' DDPMScheduler), times 1,000 / steps where there are others than 1,000 of them, as
+DiT does, so that any number ends in noise. `learn_sigma` adds DiT's variational term (variance.py).
 Leaves out: dropping captions and classes, which is done where they are read.
 """
 
@@ -20,8 +21,8 @@ from training.variance import variational_bound
 if TYPE_CHECKING:
     from diffusers import SchedulerMixin
 
-#: DDPM's linear schedule (arXiv 2006.11239), which DiT and PixArt keep.
-BETAS = (0.0001, 0.02)
+#: DDPM's linear schedule of 1,000 steps (arXiv 2006.11239), which DiT and PixArt keep.
+BETAS, STEPS = (0.0001, 0.02), 1000
 #: Time steps that a flow model is told: 0 to 1 times this, as diffusers' samplers say them.
 FLOW_STEPS = 1000
 
@@ -96,10 +97,11 @@ class Learning:
             return DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
         kind = {"epsilon": "epsilon", "v": "v_prediction"}[self.objective.kind]
         zero = self.objective.zero_terminal_snr
+        first, last = _betas(self.objective.steps)
         return DPMSolverMultistepScheduler(
             num_train_timesteps=self.objective.steps,
-            beta_start=BETAS[0],
-            beta_end=BETAS[1],
+            beta_start=first,
+            beta_end=last,
             beta_schedule="linear",
             prediction_type=kind,
             rescale_betas_zero_snr=zero,
@@ -109,28 +111,40 @@ class Learning:
         )
 
     def _weights(self, times: torch.Tensor) -> torch.Tensor:
-        """Min-SNR (arXiv 2303.09556, section 3.4): min(SNR, gamma) / SNR for epsilon, / (SNR + 1) for v."""
+        """Min-SNR (arXiv 2303.09556, section 3.4): min(SNR, gamma) / SNR for epsilon, / (SNR + 1) for v.
+
+        At zero terminal SNR that is 0 at the last step, where drawing begins: it weighs 1, as in the authors' code.
+        """
         gamma = self.objective.min_snr
         if gamma is None:
             return torch.ones(times.shape)
         kept = self.schedule.alphas_cumprod.to(times.device)[times]
         snr = kept / (1 - kept)
         whole = snr if self.objective.kind == "epsilon" else snr + 1
-        return snr.clamp(max=gamma) / whole
+        weights = snr.clamp(max=gamma) / whole
+        if self.objective.zero_terminal_snr:
+            weights = weights.where(times < self.objective.steps - 1, 1.0)
+        return weights
 
 
 def _schedule(objective: Objective) -> SchedulerMixin:
     from diffusers import DDPMScheduler
 
+    first, last = _betas(objective.steps)
     return DDPMScheduler(
         num_train_timesteps=objective.steps,
-        beta_start=BETAS[0],
-        beta_end=BETAS[1],
+        beta_start=first,
+        beta_end=last,
         beta_schedule="linear",
         prediction_type="epsilon" if objective.kind == "epsilon" else "v_prediction",
         rescale_betas_zero_snr=objective.zero_terminal_snr,
         clip_sample=False,
     )
+
+
+def _betas(steps: int) -> tuple[float, float]:
+    """First and last beta of so many steps."""
+    return BETAS[0] * STEPS / steps, BETAS[1] * STEPS / steps
 
 
 def _mean(values: torch.Tensor) -> torch.Tensor:

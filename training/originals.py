@@ -18,6 +18,7 @@ from core.errors import BadCheckpointError
 from core.logs import get_logger
 from training.checkpoints import dit_to_diffusers, is_original, pixart_to_diffusers
 from training.models import SIZES, Size, dit, pixart, separate_embedders
+from training.size_conditions import TOLD_AT
 
 log = get_logger(__name__)
 
@@ -28,7 +29,8 @@ _INSIDE = ("state_dict_ema", "ema", "state_dict", "model")
 
 
 def load_original(file: Path, side: int) -> Any:
-    """The model in a file, for latents of `side`, as diffusers' DiTTransformer2DModel or PixArtTransformer2DModel.
+    """The model in a file: a PixArtTransformer2DModel for latents of `side`, or a DiTTransformer2DModel for those that
+    it was trained on, whose class has no other positions. Where the file tells no side, it is said and `side` is taken.
 
     Raises BadCheckpointError.
     """
@@ -38,16 +40,16 @@ def load_original(file: Path, side: int) -> Any:
             f"{file} has neither DiT's nor PixArt's own names.",
             hint="Name the folder of a diffusers model, not a file in it.",
         )
-    size, channels, both = _size(state, file)
+    size, channels, both = _size(state, file, side)
     model: Any
     if "y_embedder.embedding_table.weight" in state:
         # One row more than classes, where the class for no class was learnt.
         classes = state["y_embedder.embedding_table.weight"].shape[0] - 1
         tell_licence(str(file))
-        model = separate_embedders(dit(size, classes, side=side, channels=channels, learn_sigma=both))
+        model = separate_embedders(dit(size, classes, channels=channels, learn_sigma=both))
         converted = dit_to_diffusers(state)
     else:
-        model = pixart(size, side=side, channels=channels, learn_sigma=both)
+        model = pixart(size, side=side, channels=channels, learn_sigma=both, conditions=_reads_sizes(state))
         converted = pixart_to_diffusers(state)
     found = model.load_state_dict(converted, strict=False)
     missing = [name for name in found.missing_keys if "pos_embed.pos_embed" not in name]
@@ -87,7 +89,26 @@ def _read(file: Path) -> Mapping[str, torch.Tensor]:
     return dict(found)
 
 
-def _size(state: Mapping[str, torch.Tensor], file: Path) -> tuple[Size, int, bool]:
+def _reads_sizes(state: Mapping[str, torch.Tensor]) -> bool:
+    return any(name.startswith("csize_embedder.") for name in state)
+
+
+def _side(state: Mapping[str, torch.Tensor], patch: int, file: Path, side: int) -> int:
+    """Side of the latents that it was trained on, `side` where nothing says."""
+    if "pos_embed" in state:
+        return int(patch * math.isqrt(state["pos_embed"].shape[1]))
+    if _reads_sizes(state):
+        return TOLD_AT
+    log.warning(
+        "The file has no table of positions, and is taken to be of the run's own resolution; at another one its "
+        "positions would be wrong",
+        start=str(file),
+        side=side,
+    )
+    return side
+
+
+def _size(state: Mapping[str, torch.Tensor], file: Path, side: int) -> tuple[Size, int, bool]:
     """(the named size, channels of a latent, whether it says its variance too)."""
     patches = state["x_embedder.proj.weight"]
     width, channels, patch, _ = patches.shape
@@ -96,9 +117,9 @@ def _size(state: Mapping[str, torch.Tensor], file: Path) -> tuple[Size, int, boo
     out = state["final_layer.linear.weight"].shape[0] // patch**2
     for size in SIZES.values():
         if (size.layers, size.width, size.patch) == (layers, width, patch):
-            was = patch * math.isqrt(state["pos_embed"].shape[1]) if "pos_embed" in state else size.side
-            # Positions of 1,024 pixels were halved in training (PixArt's `lewei_scale`), those of 256 and 512 not.
-            positions = was // max(was // 64, 1)
+            was = _side(state, patch, file, side)
+            # PixArt's positions of 1,024 pixels were halved in training (`lewei_scale`), those of 256 and 512 not.
+            positions = was // max(was // 64, 1) if text else was
             made = Size(size.layers, size.heads, size.head, size.patch, text or size.text, positions)
             return made, channels, out == 2 * channels
     raise BadCheckpointError(

@@ -7,14 +7,18 @@ parts. Leaves out: how pictures are asked for (sampling.py).
 
 from __future__ import annotations
 
+import copy
 import shutil
 from pathlib import Path
 from typing import Any
 
-from core.files import fsync_folder, storage_errors, temporary_path
+import torch
+
 from training.class_to_image import ClassToImage
 from training.classifier import Classifier
+from training.folders import whole_folder
 from training.lineage import FILE as LINEAGE
+from training.lineage import write as write_lineage
 from training.models import separate_embedders
 from training.prepare import Prepared
 from training.start import PIPELINE, SCHEDULER, TRANSFORMER
@@ -48,26 +52,50 @@ def pipeline(prepared: Prepared, model: Any) -> Any:
 
 
 def save_pipeline(run: Path, prepared: Prepared, model: Any) -> Path:
-    """Writes the pipeline, or the classifier, into the run's folder; it appears whole or not at all.
+    """Writes the pipeline, or the classifier, into the run's folder, its lineage inside; there is a whole one at every
+    moment, the old one until the new one is there.
 
-    Raises StorageError and kin.
+    Raises StorageFullError or StorageError.
     """
     folder = run / PIPELINE
-    part = temporary_path(folder)
-    with storage_errors(str(folder)):
-        try:
-            if isinstance(prepared.task, Classifier):
-                scheduler: Any = prepared.task.learning.sampler()
-                model.save_pretrained(part / TRANSFORMER)
-                scheduler.save_pretrained(part / SCHEDULER)
-            else:
-                pipeline(prepared, model).save_pretrained(part)
-            if (run / LINEAGE).is_file():
-                shutil.copyfile(run / LINEAGE, part / LINEAGE)
-            if folder.exists():
-                shutil.rmtree(folder)
-            part.rename(folder)
-            fsync_folder(run)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with whole_folder(folder) as part:
+        if isinstance(prepared.task, Classifier):
+            scheduler: Any = prepared.task.learning.sampler()
+            model.save_pretrained(part / TRANSFORMER)
+            scheduler.save_pretrained(part / SCHEDULER)
+        else:
+            write_pipeline(part, pipeline(prepared, model))
+        if (run / LINEAGE).is_file():  # which tells of resumes, too
+            shutil.copyfile(run / LINEAGE, part / LINEAGE)
+        else:
+            write_lineage(part, prepared.lineage)
     return folder
+
+
+def write_pipeline(folder: Path, made: Any) -> None:
+    """Writes diffusers' pipeline so that `from_pretrained(folder)` draws; what is in memory stays as it is.
+
+    Plainly loaded, diffusers' models are float32 whatever is in their files, and transformers' are what is in theirs: a
+    text encoder in half precision would fit no other part. So it is written in float32.
+    """
+    encoder = getattr(made, "text_encoder", None)
+    if encoder is None or all(value.dtype == torch.float32 for value in encoder.parameters()):
+        made.save_pretrained(folder)
+        return
+    made.text_encoder = _in_float32(encoder)
+    try:
+        made.save_pretrained(folder)
+    finally:
+        made.text_encoder = encoder
+
+
+def _in_float32(encoder: Any) -> Any:
+    """A copy on the CPU: beside a model that was trained, a GPU may have no room for it."""
+    config = copy.deepcopy(encoder.config)
+    config.dtype = torch.float32
+    with torch.device("meta"):
+        made = type(encoder)(config)
+    state = {name: value.to("cpu", torch.float32) for name, value in encoder.state_dict().items()}
+    made.load_state_dict(state, assign=True)
+    made.tie_weights()
+    return made

@@ -8,21 +8,18 @@ were made. Leaves out: when they are drawn (loop.py) and single pictures (sampli
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
-from core.errors import NothingToReadError
+from core.errors import BadRecipeError, NothingToReadError
 from core.files import write_atomic
-from core.version import VERSION
 from training.grids import grid
 from training.pipelines import pipeline
 from training.prepare import Prepared
-from training.sampling import FIELD, Drawing, draw
+from training.sampling import Drawing, draw, png
 from training.source import Source
 from training.text_to_image import TextToImage
 
@@ -35,12 +32,17 @@ COLUMNS, OF_A_CLASS = 8, 4
 class Previews:
     """What a run draws again and again. `folder`: the run's.
 
-    Reads the hand-off's validation split where the recipe names no prompt, and raises what that raises.
+    Reads the hand-off's validation split where the recipe names no prompt, and raises what that raises; BadRecipeError
+    for a guidance that no captions are drawn with.
     """
 
     def __init__(self, prepared: Prepared, folder: Path) -> None:
         self._prepared, self._folder = prepared, folder / FOLDER
         task = prepared.task
+        if isinstance(task, TextToImage) and prepared.recipe.previews.guidance < 1:
+            raise BadRecipeError(
+                f"previews.guidance is {prepared.recipe.previews.guidance:g}: from captions it is 1 (none) or more."
+            )
         self._classes = None if isinstance(task, TextToImage) else task.names
         #: What is drawn, one picture each; for stage 1 the names of classes, some pictures each.
         self.prompts = _prompts(prepared) if self._classes is None else self._rows(self._classes)
@@ -70,10 +72,18 @@ class Previews:
         recipe, side = self._prepared.recipe, self._prepared.recipe.data.resolution
         asked, seed = recipe.previews, recipe.run.seed
         drawings = [
-            Drawing(prompt, seed + number, asked.steps, asked.guidance, width=side, height=side)
+            Drawing(
+                prompt,
+                seed + number,
+                asked.steps,
+                asked.guidance,
+                width=side,
+                height=side,
+                tokens=recipe.captions.tokens,
+            )
             for number, prompt in enumerate(self.prompts)
         ]
-        images = [image for _, image in draw(drawn, drawings, recipe.captions.tokens)]
+        images = [image for _, image in draw(drawn, drawings)]
         return grid(images, min(COLUMNS, len(images)))
 
     def _of_classes(self, drawn: Any) -> Image.Image:
@@ -95,13 +105,9 @@ class Previews:
             "seed": recipe.run.seed,
             "steps": recipe.previews.steps,
             "guidance": recipe.previews.guidance,
-            "version": VERSION,
+            "tokens": recipe.captions.tokens,
         }
-        text = PngImagePlugin.PngInfo()
-        text.add_itxt(FIELD, json.dumps(told, ensure_ascii=False, sort_keys=True))
-        file = io.BytesIO()
-        sheet.save(file, "PNG", pnginfo=text)
-        return file.getvalue()
+        return png(sheet, told)
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ class Objective(_Section):
 
     kind: Literal["flow", "epsilon", "v"] = Field("flow", description="What the model says of a noised image.")
     learn_sigma: bool = Field(False, description="DiT's hybrid loss: the model says the variance too (epsilon only).")
-    steps: int = Field(1000, ge=2, description="Time steps of the noise schedule.")
+    steps: int = Field(1000, ge=100, description="Time steps of the noise schedule; any number ends in noise.")
     times: Literal["uniform", "logit_normal"] = Field(
         "uniform", description="How time steps are drawn; flow matching does best with logit_normal."
     )

@@ -8,6 +8,7 @@ Leaves out: grids of pictures (grids.py).
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,8 +19,10 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from core.errors import BadCheckpointError, BadFieldError
+from core.files import write_atomic
 from core.version import VERSION
-from training.guided import Guide, Wanted, draw_latents, number_of
+from training.drawable import TOKENS, check, draws_classes
+from training.guided import Guide, Wanted, class_numbers, draw_latents, number_of
 from training.start import find_transformer
 
 Scheduler = Literal["dpm++", "ddim", "pndm", "lms", "euler"]
@@ -32,7 +35,8 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How one picture is drawn. `prompt`, `negative`: of a DiT, names of classes; `classifier`: what guides it."""
+    """How one picture is drawn. `prompt`, `negative`: of a DiT, names of classes; `classifier`: what guides it;
+    `tokens`: read of a prompt."""
 
     prompt: str
     seed: int
@@ -44,6 +48,7 @@ class Drawing:
     negative: str = ""
     classifier: str = ""
     classifier_scale: float = 0.0
+    tokens: int = TOKENS
 
 
 def use_scheduler(pipeline: Any, name: str) -> None:
@@ -85,13 +90,15 @@ def use_scheduler(pipeline: Any, name: str) -> None:
 
 
 def draw(
-    pipeline: Any, drawings: Sequence[Drawing], tokens: int = 120, guide: Guide | None = None
+    pipeline: Any, drawings: Sequence[Drawing], guide: Guide | None = None
 ) -> Iterator[tuple[Drawing, Image.Image]]:
     """Draws in order, those that share all but prompt and seed together.
 
-    `guide`: the classifier of drawings that have a scale for it. Raises BadFieldError for what the model cannot draw.
+    `guide`: the classifier of drawings that have a scale for it. Raises BadFieldError for what the model cannot draw,
+    before any is drawn.
     """
-    by_class = hasattr(pipeline, "get_label_ids")
+    for each in drawings:
+        check(pipeline, each.width, each.height, each.guidance, each.classifier_scale)
     start = 0
     while start < len(drawings):
         first = _shared(drawings[start])
@@ -100,7 +107,7 @@ def draw(
             stop += 1
         some = drawings[start:stop]
         with _one_precision(pipeline):
-            images = _classes(pipeline, some, guide) if by_class else _batch(pipeline, some, tokens)
+            images = _classes(pipeline, some, guide) if draws_classes(pipeline) else _batch(pipeline, some)
         yield from zip(some, images, strict=True)
         start = stop
 
@@ -116,7 +123,7 @@ def _shared(drawing: Drawing) -> tuple[Any, ...]:
 
 
 @torch.inference_mode()
-def _batch(pipeline: Any, drawings: Sequence[Drawing], tokens: int) -> list[Image.Image]:
+def _batch(pipeline: Any, drawings: Sequence[Drawing]) -> list[Image.Image]:
     shared = drawings[0]
     use_scheduler(pipeline, shared.scheduler)
     # On the CPU, so that every machine begins with the same noise.
@@ -131,16 +138,14 @@ def _batch(pipeline: Any, drawings: Sequence[Drawing], tokens: int) -> list[Imag
         generator=noise,
         clean_caption=False,
         use_resolution_binning=False,
-        max_sequence_length=tokens,
+        max_sequence_length=shared.tokens,
     )
     return list(drawn.images)
 
 
 @torch.no_grad()
 def _classes(pipeline: Any, drawings: Sequence[Drawing], guide: Guide | None) -> list[Image.Image]:
-    shared, side = drawings[0], side_of(pipeline)
-    if (shared.width, shared.height) != (side, side):
-        raise BadFieldError(f"This model draws {side} x {side} pixels.", hint="Leave --width and --height out.")
+    shared, classes = drawings[0], class_numbers(pipeline)
     use_scheduler(pipeline, shared.scheduler)
     model, vae = pipeline.transformer, pipeline.vae
     shape = model.config.in_channels, model.config.sample_size, model.config.sample_size
@@ -152,11 +157,11 @@ def _classes(pipeline: Any, drawings: Sequence[Drawing], guide: Guide | None) ->
     names = [drawing.prompt for drawing in drawings]
     without = torch.full((len(names),), model.config.num_embeds_ada_norm, device=model.device)
     if shared.negative:
-        without = numbers([shared.negative] * len(names), pipeline.labels, "The model")
+        without = numbers([shared.negative] * len(names), classes, "The model")
     guided = numbers(names, guide.numbers, "The classifier") if guide else None
     latents = draw_latents(
         pipeline,
-        Wanted(numbers(names, pipeline.labels, "The model"), without, guided),
+        Wanted(numbers(names, classes, "The model"), without, guided),
         torch.stack(noise).to(model.device, model.dtype),
         shared.steps,
         shared.guidance,
@@ -168,13 +173,23 @@ def _classes(pipeline: Any, drawings: Sequence[Drawing], guide: Guide | None) ->
     return list(pipeline.numpy_to_pil(pixels))
 
 
-def save_png(file: Path, image: Image.Image, drawing: Drawing, model: str) -> None:
-    """Writes the picture with how it was made inside (`read_png`)."""
-    told = asdict(drawing) | {"model": model, "version": VERSION}
+def png(image: Image.Image, told: dict[str, Any]) -> bytes:
+    """The bytes of a PNG that says inside what is `told` of it, and the version (`read_png`)."""
     text = PngImagePlugin.PngInfo()
-    text.add_itxt(FIELD, json.dumps(told, ensure_ascii=False, sort_keys=True))
-    file.parent.mkdir(parents=True, exist_ok=True)
+    text.add_itxt(FIELD, json.dumps(told | {"version": VERSION}, ensure_ascii=False, sort_keys=True))
+    file = io.BytesIO()
     image.save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+def save_png(file: Path, image: Image.Image, drawing: Drawing, model: str) -> None:
+    """Writes the picture with how it was made inside. Raises StorageError and kin."""
+    write_atomic(file, png(image, asdict(drawing) | {"model": model}))
+
+
+def save_grid(file: Path, sheet: Image.Image, drawings: Sequence[Drawing], model: str) -> None:
+    """Writes a grid with how its pictures were made inside, in reading order. Raises StorageError and kin."""
+    write_atomic(file, png(sheet, {"model": model, "drawings": [asdict(drawing) for drawing in drawings]}))
 
 
 def read_png(file: Path) -> dict[str, Any]:
@@ -204,10 +219,8 @@ def load_pipeline(name: str) -> Any:
     diffusers.utils.logging.disable_progress_bar()
     made = kind.from_pretrained(folder, dtype=torch.float16 if cuda else torch.float32)
     made.set_progress_bar_config(disable=True)
+    # diffusers reads a DiT's names of classes, and keeps them in pieces alone.
+    names = json.loads((folder / "model_index.json").read_text()).get("id2label")
+    if names:
+        made.register_to_config(id2label=names)
     return made.to("cuda" if cuda else "cpu")
-
-
-def side_of(pipeline: Any) -> int:
-    """Pixels of a side of the square images that the model was trained on."""
-    factor = 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
-    return int(pipeline.transformer.config.sample_size * factor)

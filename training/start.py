@@ -17,11 +17,13 @@ from core.errors import BadCheckpointError, BadRecipeError, NoSuchPathError
 from core.hub import folder_hash, hub_snapshot
 from training.classifier import classifier
 from training.encoders import SHIPPED
+from training.folders import standing
 from training.lineage import FILE as LINEAGE
 from training.models import SIZES, Size, dit, pixart, share_embedders
 from training.originals import DIT_LICENCE, file_hash, load_original, tell_licence
 from training.recipe import Recipe
-from training.reparameterise import pixart_from_dit
+from training.reparameterise import hear_own_times, pixart_from_dit
+from training.size_conditions import TOLD_AT, without_size_conditions
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 #: What a run saves last, and what a diffusers folder has its model in.
@@ -59,6 +61,8 @@ def start(
         licences: tuple[str, ...] = (DIT_LICENCE,) if name == _DIT else ()
         if name == _DIT:
             share_embedders(model)
+            if recipe.method == "pixart":
+                hear_own_times(model)
     else:
         file = find_transformer(recipe.model.start)
         model, name, identity = _loaded(file, side), _class_of(file), folder_hash(file)
@@ -67,7 +71,10 @@ def start(
             tell_licence(recipe.model.start)
     _check(recipe, model, name, file, channels, text, classes, side)
     if recipe.method == "pixart" and name == _DIT:
-        model = pixart_from_dit(model, text=text, at=recipe.model.reparameterise_at, without=recipe.model.without_class)
+        at, without = recipe.model.reparameterise_at, recipe.model.without_class
+        model = pixart_from_dit(model, text=text, at=at, without=without, side=side)
+    elif name == _PIXART and model.use_additional_conditions and side != TOLD_AT:
+        model = without_size_conditions(model, recipe.data.resolution)
     return model, identity, licences
 
 
@@ -83,7 +90,7 @@ def find_transformer(name: str, *, whole: bool = False) -> Path:
             raise NoSuchPathError(f"There is no run or model {name}.", hint="Name a folder, or a hub id.")
         files = _PIPELINE_FILES if whole else [f"{TRANSFORMER}/*"]
         folder = hub_snapshot(name, None, files, instead="and name the folder")
-    for inside in (folder / PIPELINE / TRANSFORMER, folder / TRANSFORMER, folder):
+    for inside in (standing(folder / PIPELINE) / TRANSFORMER, folder / TRANSFORMER, folder):
         if (inside / "config.json").is_file():
             return inside
     raise BadCheckpointError(
@@ -130,7 +137,7 @@ def _class_of(folder: Path) -> str:
 
 
 def _loaded(folder: Path, side: int) -> Any:
-    """The model in float32, for latents of this side."""
+    """The model in float32: a PixArt for latents of this side, a DiT for its own."""
     import diffusers
 
     name = _class_of(folder)
@@ -138,10 +145,11 @@ def _loaded(folder: Path, side: int) -> Any:
         raise BadCheckpointError(f"{folder} holds a {name}: a DiT or a PixArt was expected.")
     kind = getattr(diffusers, name)
     config = kind.load_config(folder)
-    # Positions are computed from the side, and scaled so that those of the start's own side stay what they were.
-    was = int(config["sample_size"])
-    more: dict[str, Any] = {"sample_size": side}
+    more: dict[str, Any] = {}
     if name == _PIXART:
+        # Positions are computed from the side, and scaled so that those of the start's own side stay what they were.
+        was = int(config["sample_size"])
+        more["sample_size"] = side
         scale = config.get("interpolation_scale") or max(was // 64, 1)
         more["interpolation_scale"] = scale * side / was
         # A side of 128 would switch size conditions on, which the weights do not have.
@@ -172,8 +180,13 @@ def _check(
         wrong.append("captions, and the method dit learns from classes")
     elif name == _PIXART and model.config.caption_channels != text:
         wrong.append(f"texts of {model.config.caption_channels} channels, and the text encoder makes {text}")
-    elif name == _DIT and recipe.method == "dit" and model.config.num_embeds_ada_norm != classes:
+    if name == _DIT and recipe.method == "dit" and model.config.num_embeds_ada_norm != classes:
         wrong.append(f"{model.config.num_embeds_ada_norm} classes, and the data has {classes}")
+    if name == _DIT and recipe.method == "dit" and model.config.sample_size != side:
+        wrong.append(
+            f"latents of {model.config.sample_size} values a side, and data.resolution makes {side}: a DiT's positions "
+            "have no other scale, a PixArt's do"
+        )
     if recipe.model.size is not None:
         size = _size(recipe)
         found = model.config.num_layers, model.config.num_attention_heads, model.config.attention_head_dim

@@ -11,14 +11,15 @@ from PIL import Image
 from cli import evaluate
 from scenes.captions import dense
 from tests.cli.conftest import Densify
-from training import alignment, sampling
+from training import alignment, drawable, sampling
 
 
 @pytest.fixture(autouse=True)
 def _a_model_that_draws_grey(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "load_pipeline", lambda name: name)
-    monkeypatch.setattr(sampling, "side_of", lambda pipeline: 64)
+    monkeypatch.setattr(drawable, "side_of", lambda pipeline: 64)
     monkeypatch.setattr(alignment, "side_of", lambda pipeline: 64)
+    monkeypatch.setattr(alignment, "tokens_of", lambda pipeline: 120)
     monkeypatch.setattr(
         alignment, "draw", lambda pipeline, drawings: ((each, Image.new("RGB", (64, 64), "grey")) for each in drawings)
     )

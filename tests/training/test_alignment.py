@@ -32,6 +32,7 @@ def test_a_model_that_draws_what_it_is_asked_scores_one_and_its_pictures_are_see
 
     monkeypatch.setattr(alignment, "draw", draw)
     monkeypatch.setattr(alignment, "side_of", lambda pipeline: 8)
+    monkeypatch.setattr(alignment, "tokens_of", lambda pipeline: 77)
     seen: list[Image.Image] = []
     right = alignment.alignment(
         None,
@@ -44,6 +45,7 @@ def test_a_model_that_draws_what_it_is_asked_scores_one_and_its_pictures_are_see
     )
     assert right.noun.f1.value == right.position.f1.value == right.background.value == 1.0
     assert len(seen) == 6
+    assert {drawing.tokens for drawing in asked} == {77}
     assert [drawing.seed for drawing in asked] == list(range(10, 16))
     assert [drawing.prompt for drawing in asked] == [dense(scene) for scene in scenes]
     wrong = alignment.alignment(

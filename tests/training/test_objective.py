@@ -39,6 +39,19 @@ def test_epsilon_follows_the_linear_betas_of_dit_and_pixart() -> None:
     assert torch.equal(found.target, noise)
 
 
+@pytest.mark.parametrize("steps", [100, 250, 1000, 4000])
+def test_any_number_of_steps_ends_in_noise_in_training_and_in_what_is_saved(steps: int) -> None:
+    made = learning(kind="epsilon", steps=steps)
+    left = float(made.schedule.alphas_cumprod[-1])
+    # DDPM's 1,000 leave 4e-5 of the image's energy; unscaled, 250 would leave 8 %.
+    assert 1e-5 < left < 5e-5
+    sampler: Any = made.sampler()
+    assert float(sampler.alphas_cumprod[-1]) == pytest.approx(left, rel=1e-3)
+    assert float(made.schedule.betas[-1]) == pytest.approx(0.02 * 1000 / steps)
+    last = made.noised(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), torch.tensor([1.0]))
+    assert last.times.tolist() == [steps - 1]
+
+
 def test_v_is_the_velocity_and_zero_terminal_snr_leaves_nothing_of_the_image() -> None:
     made = learning(kind="v", zero_terminal_snr=True)
     clean, noise = torch.full((1, 1, 1, 1), 3.0), torch.full((1, 1, 1, 1), -1.0)
@@ -60,6 +73,18 @@ def test_min_snr_weighs_as_published(kind: str) -> None:
     assert snr[0] > 5 > snr[1]
     expected = torch.stack([5 / snr[0], snr[1] / snr[1]]) if kind == "epsilon" else snr.clamp(max=5) / (snr + 1)
     torch.testing.assert_close(found.weights, expected)
+
+
+def test_min_snr_leaves_the_step_where_drawing_begins_its_weight_at_zero_terminal_snr() -> None:
+    zero, plain = (learning(kind="v", min_snr=5.0, zero_terminal_snr=zero) for zero in (True, False))
+    clean = torch.zeros(3, 1, 1, 1)
+    found = zero.noised(clean, clean, torch.tensor([0.1, 0.9, 1.0]))
+    assert found.times.tolist() == [100, 900, 999]
+    kept = zero.schedule.alphas_cumprod[found.times]
+    snr = kept / (1 - kept)
+    assert snr[2] < 1e-6
+    torch.testing.assert_close(found.weights, torch.cat([(snr.clamp(max=5) / (snr + 1))[:2], torch.ones(1)]))
+    assert plain.noised(clean, clean, torch.tensor([0.1, 0.9, 1.0])).weights[2] < 1e-4, "as published"
 
 
 def test_an_image_meets_the_same_noise_whatever_stands_beside_it() -> None:
@@ -173,8 +198,9 @@ def test_offset_noise_is_what_the_model_is_to_say() -> None:
         {"kind": "epsilon", "zero_terminal_snr": True},
         {"kind": "v", "learn_sigma": True},
         {"kind": "v", "times": "logit_normal"},
+        {"kind": "epsilon", "steps": 20},
     ],
 )
 def test_what_does_not_go_together_is_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"flow|kind to|set times"):
+    with pytest.raises(ValueError, match=r"flow|kind to|set times|greater than or equal to 100"):
         learning(**fields)

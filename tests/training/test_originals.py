@@ -17,6 +17,11 @@ SMALL = Size(2, 2, 8, text=12, side=8)
 @pytest.fixture(autouse=True)
 def _small_is_a_size(monkeypatch):
     monkeypatch.setitem(models.SIZES, "small", SMALL)
+    monkeypatch.setitem(models.SIZES, "wide", WIDE)
+
+
+#: Its width is one of three parts, as size conditions need it.
+WIDE = Size(2, 2, 12, text=12, side=32)
 
 
 def shaken(model: torch.nn.Module) -> torch.nn.Module:
@@ -70,3 +75,39 @@ def test_a_missing_weight_is_named(tmp_path):
     torch.save(state, tmp_path / "x.pt")
     with pytest.raises(BadCheckpointError, match=r"transformer_blocks\.1\.ff"):
         load_original(tmp_path / "x.pt", 8)
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_a_file_that_reads_sizes_is_the_1024_pixel_model(tmp_path, capsys, table):
+    model = shaken(pixart(Size(2, 2, 12, text=12, side=64), side=128, conditions=True))
+    state = pixart_from_diffusers(model.state_dict())
+    assert "csize_embedder.mlp.0.weight" in state
+    if table:
+        state["pos_embed"] = torch.zeros(1, 64 * 64, 24)
+    file = tmp_path / "PixArt-XL-2-1024-MS.pth"
+    torch.save({"state_dict": state}, file)
+    again = load_original(file, 128).eval()
+    assert again.config.interpolation_scale == 2, "positions of 1,024 pixels were halved in training"
+    given = {
+        "encoder_hidden_states": torch.randn(1, 5, 12),
+        "timestep": torch.tensor([700]),
+        "added_cond_kwargs": {"resolution": torch.tensor([[768.0, 1280.0]]), "aspect_ratio": torch.tensor([[0.6]])},
+    }
+    latents = torch.randn(1, 4, 12, 20)
+    assert torch.equal(model(latents, **given).sample, again(latents, **given).sample)
+    said = capsys.readouterr()
+    assert "positions" not in said.out + said.err
+
+
+def test_a_file_without_positions_is_taken_to_be_of_the_runs_resolution_and_that_is_said(tmp_path, capsys):
+    torch.save(pixart_from_diffusers(shaken(pixart(WIDE)).state_dict()), tmp_path / "x.pth")
+    assert load_original(tmp_path / "x.pth", 64).config.interpolation_scale == 1
+    said = capsys.readouterr()
+    assert "no table of positions" in said.out + said.err
+
+
+def test_a_dit_file_comes_back_for_the_latents_it_was_trained_on(tmp_path):
+    model = separate_embedders(shaken(dit(SMALL, 5)))
+    state = dit_from_diffusers(model.state_dict()) | {"pos_embed": torch.zeros(1, 16, 16)}
+    torch.save(state, tmp_path / "dit.pt")
+    assert load_original(tmp_path / "dit.pt", 16).config.sample_size == 8

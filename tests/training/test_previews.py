@@ -9,14 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
+from core.errors import BadRecipeError
 from tests.analysis.make_handoff import CAPTION
+from tests.training import small_handoff
 from tests.training.small_handoff import held_out, sections, world
 from tests.training.test_prepare import Counted
-from training.pipelines import pipeline
+from training.pipelines import pipeline, save_pipeline
 from training.prepare import Prepared, prepare
 from training.previews import Previews
 from training.recipe import Recipe
-from training.sampling import Drawing, draw, read_png
+from training.sampling import Drawing, draw, load_pipeline, read_png
 
 
 def ready(small: dict[str, Path], folder: Path, **changes: Any) -> tuple[Prepared, Previews]:
@@ -91,8 +93,8 @@ def test_each_picture_is_what_sampling_draws_and_the_file_says_how(small: dict[s
     made, previews = ready(small, tmp_path, previews={"prompts": ["a red dog", "two cats"]})
     model = made.task.model.eval()
     sheet = previews.draw(2, model)
-    drawing = Drawing("two cats", 4, steps=2, guidance=2.0, width=32, height=32)
-    ((_, alone),) = draw(pipeline(made, model), [drawing], 6)
+    drawing = Drawing("two cats", 4, steps=2, guidance=2.0, width=32, height=32, tokens=6)
+    ((_, alone),) = draw(pipeline(made, model), [drawing])
     cell = sheet.crop((sheet.width - 36, 4, sheet.width - 4, 36))
     # Drawn beside another prompt, sums come in another order.
     assert max(abs(a - b) for a, b in zip(cell.tobytes(), alone.tobytes(), strict=True)) <= 1
@@ -107,6 +109,29 @@ def test_stage_one_draws_a_row_for_each_class(small: dict[str, Path], tmp_path: 
     sheet = previews.draw(2, made.task.model.eval())
     assert sheet.height == 4 + 2 * 36, "two rows"
     assert sheet.width > 3 * 36, "three columns, and the names before them"
+
+
+def test_a_class_whose_name_holds_a_comma_is_drawn_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_handoff, "LABELS", ("tench, Tinca tinca", "cat"))
+    made, previews = ready(world(tmp_path), tmp_path / "run", method="dit", previews={"count": 4})
+    assert previews.prompts == ["cat", "tench, Tinca tinca"]
+    model = made.task.model.eval()
+    previews.draw(2, model)
+    save_pipeline(tmp_path / "run", made, model)
+    loaded = load_pipeline(str(tmp_path / "run"))
+    found = {}
+    for name in ("tench, Tinca tinca", "Tinca tinca", "cat"):
+        ((_, image),) = draw(loaded, [Drawing(name, 4, steps=2, guidance=2.0, width=32, height=32)])
+        found[name] = image.tobytes()
+    assert found["tench, Tinca tinca"] == found["Tinca tinca"] != found["cat"]
+
+
+def test_guidance_that_no_captions_are_drawn_with_is_refused_before_a_step(
+    small: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(BadRecipeError, match=r"previews\.guidance is 0\.5"):
+        ready(small, tmp_path, previews={"guidance": 0.5})
+    ready(small, tmp_path, method="dit", previews={"guidance": 0.5})
 
 
 def test_of_many_classes_some_are_drawn_four_times(small: dict[str, Path], tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from core.errors import BadFieldError
+from training import reparameterise
 from training.models import Size, dit
-from training.reparameterise import WithoutClass, pixart_from_dit
+from training.reparameterise import WithoutClass, hear_own_times, pixart_from_dit
 
 SMALL = Size(3, 2, 16, text=24, side=8)
 CLASSES = 7
@@ -55,3 +58,37 @@ def test_a_dit_that_knows_no_null_class_is_refused(trained: Any) -> None:
     with pytest.raises(BadFieldError, match="without a class for no class"):
         pixart_from_dit(trained, text=24, without="null")
     pixart_from_dit(trained, text=24, without="zero")
+
+
+@torch.no_grad()
+def test_at_another_resolution_the_old_positions_stay_what_they_were(trained: Any) -> None:
+    made = pixart_from_dit(trained, text=24, side=16)
+    assert made.config.sample_size == 16
+    old = trained.pos_embed.pos_embed.view(4, 4, -1)
+    new = made.pos_embed.pos_embed.view(8, 8, -1)
+    torch.testing.assert_close(new[::2, ::2], old, atol=1e-5, rtol=0)
+
+
+def test_the_two_classes_hear_time_steps_differently_as_is_said() -> None:
+    of_dit = dit(SMALL, CLASSES).transformer_blocks[0].norm1.emb.time_proj
+    of_pixart = pixart_from_dit(dit(SMALL, CLASSES), text=24).adaln_single.emb.time_proj
+    times = torch.tensor([300, 500, 700, 900])
+    cosines = torch.cosine_similarity(of_dit(times), of_pixart(times))
+    assert [round(float(each), 2) for each in cosines] == [0.93, 0.82, 0.68, 0.55]
+    told = "0.93 at t = 300, 0.82 at 500, 0.68 at 700, 0.55 at 900"
+    assert told in " ".join((reparameterise.__doc__ or "").split())
+    page = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+    assert told in " ".join(page.read_text().split())
+
+
+@torch.no_grad()
+def test_a_dit_of_its_own_code_hears_its_own_times_and_its_pixart_the_same_at_every_step(trained: Any) -> None:
+    hear_own_times(trained)
+    embedder = trained.transformer_blocks[2].norm1.emb
+    times = torch.tensor([0, 17, 500, 999])
+    # DiT's own: cosines before sines, of 10000^(-i/128).
+    angles = times[:, None] * torch.exp(-math.log(10000) * torch.arange(128) / 128)
+    torch.testing.assert_close(embedder.time_proj(times), torch.cat([angles.cos(), angles.sin()], 1))
+    made = pixart_from_dit(trained, text=24)
+    heard = made.adaln_single.emb(times, None, None, len(times), torch.float32)
+    torch.testing.assert_close(heard, embedder.timestep_embedder(embedder.time_proj(times)))

@@ -14,9 +14,10 @@ from cli.evaluate import Captioner
 from scenes.captions import dense
 from training.alignment import alignment, unseen_scenes
 from training.demo.ship import ship
+from training.drawable import side_of
 from training.encoders import SHIPPED
 from training.lineage import FILE as LINEAGE
-from training.sampling import Drawing, draw, load_pipeline, side_of
+from training.sampling import Drawing, draw, load_pipeline
 
 FOLDER = SHIPPED["demo"]
 MOST_BYTES = 40_000_000

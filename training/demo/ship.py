@@ -11,9 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core.files import temporary_path
 from training.encoders import SHIPPED
+from training.folders import standing, whole_folder
 from training.lineage import FILE as LINEAGE
+from training.pipelines import write_pipeline
 from training.start import PIPELINE
 
 CARD = "README.md"
@@ -24,19 +25,16 @@ def ship(run: Path, out: Path) -> None:
     import diffusers
 
     kind: Any = diffusers.DiffusionPipeline
-    pipeline = kind.from_pretrained(run / PIPELINE)
-    part = temporary_path(out)
-    # transformers loads what it finds and diffusers float32: a text encoder in half precision would fit no other part.
+    pipeline = kind.from_pretrained(standing(run / PIPELINE))
     pipeline.vae.half()
     pipeline.transformer.half()
-    pipeline.save_pretrained(part)
-    for config in part.rglob("*.json"):
-        _forget_where(config)
-    shutil.copyfile(run / LINEAGE, part / LINEAGE)
-    if (out / CARD).is_file():
-        shutil.copyfile(out / CARD, part / CARD)
-    shutil.rmtree(out, ignore_errors=True)
-    part.rename(out)
+    with whole_folder(out) as part:
+        write_pipeline(part, pipeline)
+        for config in part.rglob("*.json"):
+            _forget_where(config)
+        shutil.copyfile(run / LINEAGE, part / LINEAGE)
+        if (out / CARD).is_file():
+            shutil.copyfile(out / CARD, part / CARD)
 
 
 def _forget_where(config: Path) -> None:
