@@ -60,30 +60,45 @@ class Buckets:
             shapes.append(Bucket(resolution, resolution))
         #: In order of ratio, none twice: at a low resolution neighbours round to the same shape.
         self.shapes: tuple[Bucket, ...] = tuple(sorted(set(shapes), key=lambda shape: (shape.ratio, shape.height)))
+        self._logs = {shape: math.log(shape.ratio) for shape in self.shapes}
         #: Those of them that images go into.
         self.open = self.shapes
+        self._of: dict[tuple[int, int], Bucket] = {}
 
     def of(self, width: int, height: int) -> Bucket:
         """The open shape whose ratio is nearest; the nearest of all where an image is longer than any."""
-        return _nearest(self.open, width, height)
+        found = self._of.get((width, height))
+        if found is None:
+            found = self._of[width, height] = self._nearest(self.open, width, height)
+        return found
 
     def own(self, width: int, height: int) -> Bucket:
         """The shape whose ratio is nearest, whether it is open or not."""
-        return _nearest(self.shapes, width, height)
+        return self.of(width, height) if self.open == self.shapes else self._nearest(self.shapes, width, height)
 
     def filled(self, sizes: Iterable[tuple[int, int]], batch: int) -> Buckets:
         """These buckets for images of these (width, height): no shape is open that has some of them, but fewer than
         `batch`. The smallest is closed first, and its images count for their next nearest shape; one stays open.
         """
         listed = Counter(sizes)
+        counts = self._count(listed)
+        inside: dict[Bucket, list[tuple[int, int]]] = {shape: [] for shape in counts}
+        for size in listed:
+            inside[self.of(*size)].append(size)
+        left = tuple(shape for shape in self.open if shape in counts)
+        if min(counts.values(), default=batch) >= batch or len(left) == 1:
+            return self
+        while len(left) > 1 and min(counts.values()) < batch:
+            closed = min(left, key=lambda shape: (counts[shape], shape))
+            left = tuple(shape for shape in left if shape != closed)
+            del counts[closed]
+            for size in inside.pop(closed):
+                shape = self._nearest(left, *size)
+                inside[shape].append(size)
+                counts[shape] += listed[size]
         made = copy.copy(self)
-        while True:
-            counts = made._count(listed)
-            small = [shape for shape in counts if counts[shape] < batch]
-            if not small or len(counts) == 1:
-                return made
-            closed = min(small, key=lambda shape: (counts[shape], shape))
-            made.open = tuple(shape for shape in made.open if shape in counts and shape != closed)
+        made.open, made._of = left, {}
+        return made
 
     def waste(self, sizes: Iterable[tuple[int, int]], batch: int) -> tuple[Counter[Bucket], Waste]:
         """Images of each bucket, and what is wasted, for images of these (width, height) in batches of one shape."""
@@ -108,10 +123,9 @@ class Buckets:
             counts[self.of(width, height)] += images
         return counts
 
-
-def _nearest(shapes: Sequence[Bucket], width: int, height: int) -> Bucket:
-    log = math.log(height / width)
-    return min(shapes, key=lambda shape: abs(math.log(shape.ratio) - log))
+    def _nearest(self, shapes: Sequence[Bucket], width: int, height: int) -> Bucket:
+        log = math.log(height / width)
+        return min(shapes, key=lambda shape: abs(self._logs[shape] - log))
 
 
 def _shape(resolution: int, step: int, ratio: float) -> Bucket:

@@ -37,8 +37,9 @@ _WEIGHT = 4
 class Preflight:
     """`epochs`: how often each sample is read; `cut`: share of pixels that cropping loses; `left_over`: samples of an
     epoch in no full batch; `moved`: samples that are cut to another shape than their own, since `merged` shapes have
-    fewer than a batch; `bytes_of_state`: weights, gradients, optimiser and average; `bytes_of_encoders`: VAE and text
-    encoder, which stay beside them; `images_per_second`: of all `processes` together; `seconds`: of all steps."""
+    fewer than a batch; `bytes_of_state`: weights, gradients, optimiser and average that a process holds;
+    `bytes_of_encoders`: VAE and text encoder, which stay beside them; `images_per_second`: of all `processes` together;
+    `seconds`: of all steps."""
 
     samples: int
     truncated: int
@@ -85,7 +86,7 @@ class Preflight:
             ("memory of the encoders", f"{self.bytes_of_encoders / 1e9:.2f} GB"),
             (
                 "memory of activations",
-                "not measured on a CPU" if activations is None else f"{activations / 1e9:.2f} GB",
+                f"not measured on {self.device}" if activations is None else f"{activations / 1e9:.2f} GB",
             ),
             ("steps", f"{self.steps:,} of {self.batch} images: {self.epochs:.1f} epochs"),
             (
@@ -133,7 +134,7 @@ def preflight(recipe: Recipe, meter: Meter, device: torch.device) -> Preflight:
         merged=made.waste.merged,
         cut=made.waste.cut,
         parameters=made.parameters,
-        bytes_of_state=copies * _WEIGHT * made.parameters,
+        bytes_of_state=copies * _WEIGHT * _held(made, ranks),
         bytes_of_encoders=sum(map(_bytes, (made.images.vae, made.texts.encoder if made.texts else None))),
         bytes_of_activations=activations,
         steps=recipe.run.steps,
@@ -157,6 +158,7 @@ def _probe(made: Prepared, count: int, folder: Path) -> tuple[float, float, int 
     given = {name: value.to(device) for name, value in read.given.items()}
     batch = Batch(read.latents.to(device), read.generators, read.keys, given)
     cuda = device.type == "cuda"
+    gradients = _WEIGHT * _held(made, accelerator.num_processes)
     times, most = [], 0
     try:
         for _ in range(1 + PROBES):
@@ -167,7 +169,7 @@ def _probe(made: Prepared, count: int, folder: Path) -> tuple[float, float, int 
             accelerator.backward(task.losses(loop.model, batch).mean())
             learnt = _now(cuda)
             # The gradients that the way back leaves are counted with the state.
-            most = (torch.cuda.max_memory_allocated() if cuda else 0) - before - _WEIGHT * made.parameters
+            most = (torch.cuda.max_memory_allocated() if cuda else 0) - before - gradients
             accelerator.clip_grad_norm_(loop.model.parameters(), recipe.optimiser.clip)
             for optimiser in loop.optimisers:
                 optimiser.step()
@@ -183,6 +185,11 @@ def _probe(made: Prepared, count: int, folder: Path) -> tuple[float, float, int 
         ) from error
     learning, moving = (min(column) for column in zip(*times[1:], strict=True))
     return learning, moving, max(0, most) if cuda else None
+
+
+def _held(made: Prepared, ranks: int) -> int:
+    """Numbers that are learnt and that one process holds."""
+    return made.parameters // (ranks if made.recipe.run.shard else 1)
 
 
 def _now(cuda: bool) -> float:
