@@ -59,6 +59,11 @@ class ImageEncoder:
         """Channels of a latent."""
         return int(self.vae.config.latent_channels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return _device(self.vae)
+
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """(n, channels, h, w) latents of RGB images of one size: the mean of the VAE's answer, of a variance near 1."""
@@ -85,14 +90,18 @@ class TextEncoder:
         """Channels of a token's vector."""
         return int(self.encoder.config.d_model)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return _device(self.encoder)
+
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], tokens: int) -> list[torch.Tensor]:
         """For each text (length, width): its own tokens alone, at most `tokens` of them, no padding."""
         clean = [text.lower().strip() for text in texts]
         found = self.tokenizer(clean, padding=True, truncation=True, max_length=tokens, return_tensors="pt")
-        device = next(self.encoder.parameters()).device
-        mask = found.attention_mask.to(device)
-        said = self.encoder(found.input_ids.to(device), attention_mask=mask).last_hidden_state
+        mask = found.attention_mask.to(self.device)
+        said = self.encoder(found.input_ids.to(self.device), attention_mask=mask).last_hidden_state
         return [vectors[kept.bool()] for vectors, kept in zip(said, mask, strict=True)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
@@ -140,6 +149,11 @@ def _fetch(name: str, part: str) -> Path:
     if (folder / part).is_dir():
         return folder
     return hub_snapshot(name, folder.name, [file for each in _BESIDE[part] for file in _FILES[each]], instead=instead)
+
+
+def _device(model: Any) -> torch.device:
+    device: torch.device = next(model.parameters()).device
+    return device
 
 
 def _frozen(kind: Any, folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +21,13 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from core.errors import BadCheckpointError, OutOfMemoryError
+from core.errors import BadCheckpointError
 from core.files import write_atomic
 from core.spec import content_hash
 from shards.records import Record
 from training.buckets import Bucket, Buckets, cover
 from training.encoders import ImageEncoder, TextEncoder
+from training.memory import room
 from training.source import Part, Source, decoded
 
 FORMAT = "densify.features/1"
@@ -118,8 +118,8 @@ def compute_latents(
     if not file.is_file():
         found: dict[str, torch.Tensor] = {}
         for shape, items in _by_shape(source, part, shapes, threads):
-            what = f"{len(items)} images of {shape.width} x {shape.height} pixels"
-            with _fitting(what, "the VAE", "lower data.resolution"):
+            what = f"{len(items)} images of {shape.width} x {shape.height} pixels do not fit with the VAE"
+            with room(encoder.device, what, "End what else uses it, or lower data.resolution."):
                 latents = _kept(encoder.encode([image for _, image in items]))
             found |= {key: latent for (key, _), latent in zip(items, latents, strict=True)}
             told(len(items))
@@ -131,18 +131,6 @@ def compute_latents(
 def _kept(values: torch.Tensor) -> torch.Tensor:
     """In memory as they are written: a shard's features may be more than a GPU holds."""
     return values.to("cpu", torch.float16)
-
-
-@contextmanager
-def _fitting(what: str, encoder: str, remedy: str) -> Iterator[None]:
-    """Raises OutOfMemoryError where the GPU has too little memory for `what`."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(
-            f"{what} do not fit into the GPU's memory with {encoder}.",
-            hint=f"End what else uses the GPU, or {remedy}.",
-        ) from error
 
 
 def _by_shape(
@@ -186,8 +174,8 @@ def compute_texts(folder: Path, part: Part, encoder: TextEncoder, which: Which, 
         found: list[torch.Tensor] = []
         for start in range(0, len(texts), BATCH):
             batch = texts[start : start + BATCH]
-            what = f"{len(batch)} texts of up to {tokens} tokens"
-            with _fitting(what, "the text encoder", "lower captions.tokens"):
+            what = f"{len(batch)} texts of up to {tokens} tokens do not fit with the text encoder"
+            with room(encoder.device, what, "End what else uses it, or lower captions.tokens."):
                 found += [_kept(vectors) for vectors in encoder.encode(batch, tokens)]
             told(len(batch))
         write_features(file, found, {"shard": part.shard.name}, [record.key for record in part.records])

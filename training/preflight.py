@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.errors import OutOfMemoryError
 from training import processes
 from training.epoch import Cursor
 from training.loop import Loop, Told
+from training.memory import WEIGHTS, part_of, room
 from training.prepare import Meter, Prepared, labels_over, prepare
 from training.recipe import Recipe
 from training.task import Batch, generators
@@ -160,29 +160,24 @@ def _probe(made: Prepared, count: int, folder: Path) -> tuple[float, float, int 
     cuda = device.type == "cuda"
     gradients = _WEIGHT * _held(made, accelerator.num_processes)
     times, most = [], 0
-    try:
-        for _ in range(1 + PROBES):
-            before = torch.cuda.memory_allocated() if cuda else 0
-            if cuda:
-                torch.cuda.reset_peak_memory_stats()
-            began = _now(cuda)
+    for _ in range(1 + PROBES):
+        before = torch.cuda.memory_allocated() if cuda else 0
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+        began = _now(cuda)
+        with room(device, *part_of(recipe, count)):
             accelerator.backward(task.losses(loop.model, batch).mean())
             learnt = _now(cuda)
-            # The gradients that the way back leaves are counted with the state.
-            most = (torch.cuda.max_memory_allocated() if cuda else 0) - before - gradients
+        # The gradients that the way back leaves are counted with the state.
+        most = (torch.cuda.max_memory_allocated() if cuda else 0) - before - gradients
+        with room(device, *WEIGHTS):
             accelerator.clip_grad_norm_(loop.model.parameters(), recipe.optimiser.clip)
             for optimiser in loop.optimisers:
                 optimiser.step()
                 optimiser.zero_grad()
             if loop.average is not None:
                 loop.average.step(accelerator.unwrap_model(loop.model).parameters())
-            times.append((learnt - began, _now(cuda) - learnt))
-    except torch.OutOfMemoryError as error:
-        parts = recipe.run.accumulate
-        raise OutOfMemoryError(
-            f"A part of {count} images does not fit into the memory of {device}.",
-            hint=f"Raise run.accumulate to {2 * parts}, set run.checkpointing to true, or lower run.batch.",
-        ) from error
+        times.append((learnt - began, _now(cuda) - learnt))
     learning, moving = (min(column) for column in zip(*times[1:], strict=True))
     return learning, moving, max(0, most) if cuda else None
 

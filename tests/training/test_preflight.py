@@ -78,7 +78,7 @@ def test_what_does_not_fit_into_memory_is_the_loops_own_error(
     monkeypatch.setattr(TextToImage, "losses", full)
     with pytest.raises(OutOfMemoryError, match=r"A part of 4 images does not fit") as error:
         measured(small)
-    assert "run.accumulate to 2" in error.value.hint
+    assert "run.accumulate=2" in error.value.hint
 
 
 def test_a_validation_split_that_cannot_be_measured_is_refused(
