@@ -105,11 +105,6 @@ def prepare(
         for line in _remarks(recipe, len(sizes), waste, truncated):
             say(line)
     names, labels = ([], []) if texts else _classes(recipe, source)
-    read = _of_first_batch(source, epochs, probe) if probe else source
-    if probe and names:
-        labels = number_by(names, _labels(recipe, read))
-    features = _Cache(folder if probe else _cache(recipe, folder), meter, alone=bool(probe))
-    latents = _latents(recipe, read, features, images, shapes)
     model, identity = start(
         recipe,
         side=recipe.data.resolution // images.factor,
@@ -117,6 +112,11 @@ def prepare(
         text=texts.width if texts else 0,
         classes=len(names),
     )
+    read = _of_first_batch(source, epochs, probe) if probe else source
+    if probe and names:
+        labels = number_by(names, _labels(recipe, read))
+    features = _Cache(folder if probe else _cache(recipe, folder), meter, alone=bool(probe))
+    latents = _latents(recipe, read, features, images, shapes)
     task: TextToImage | ClassToImage | Classifier
     if texts:
         task = TextToImage(recipe, model, _cached(recipe, read, features, texts, latents))
@@ -160,7 +160,7 @@ def _remarks(recipe: Recipe, samples: int, waste: Waste, truncated: int) -> Iter
         tokens = recipe.captions.tokens
         yield (
             f"{truncated:,} of {samples:,} captions are longer than {tokens} tokens, and their ends are not read: "
-            f"raise captions.tokens, or caption again with fewer words."
+            "raise captions.tokens, or caption again with fewer words."
         )
     if waste.moved:
         yield (
