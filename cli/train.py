@@ -77,18 +77,19 @@ def train(
     began = time.monotonic()
     asked = recipe_files.load(recipe, changes or [])
     device = processes.device()
-    with FeatureMeter() as meter:
-        made = prepare(asked, out, meter, device)
-        validation = Validation(made, out, meter) if asked.validation.every else None
     if dry_run:
+        with FeatureMeter() as meter:
+            found = preflight(asked, meter, device)
         if not processes.is_first():
             return
-        found = preflight(made, device)
         if as_json:
             print_json(found.as_dict())
         else:
             print_table(f"{recipe}: what it would take", ("", ""), found.rows(), text=("",))
         return
+    with FeatureMeter() as meter:
+        made = prepare(asked, out, meter, device, say=note)
+        validation = Validation(made, out, meter) if asked.validation.every else None
     learn(made, out, validation, Previews(made, out) if asked.previews.every else None)
     if not processes.is_first():
         return

@@ -3,11 +3,13 @@
 PixArt-alpha trains its last stage on forty ratios from 0.25 to 4 (arXiv 2310.00426, section 2.3). Here they are made
 for any resolution and patch: equal steps of log ratio, sides rounded to what the model divides. An image is scaled to
 cover its bucket and cut in the middle; what is cut away, and samples that no full batch takes, are counted (`Waste`).
-Statistics are of all samples.
+A batch is of one shape, so that a shape with fewer images than a batch has could never be read: its images go into the
+nearest shape that is full enough (`Buckets.filled`). Statistics are of all samples.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -32,12 +34,15 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Waste:
-    """What buckets cost: `images` in all, `left_over` of them in no full batch of an epoch, and the share of the
-    pixels of scaled images that is `cut` away."""
+    """What buckets cost: `images` in all, `left_over` of them in no full batch of an epoch, the share of the pixels of
+    scaled images that is `cut` away, and how many images were `moved` into a neighbour of their own shape because
+    `merged` shapes had too few for a batch."""
 
     images: int
     left_over: int
     cut: float
+    moved: int = 0
+    merged: int = 0
 
 
 class Buckets:
@@ -55,26 +60,72 @@ class Buckets:
             shapes.append(Bucket(resolution, resolution))
         #: In order of ratio, none twice: at a low resolution neighbours round to the same shape.
         self.shapes: tuple[Bucket, ...] = tuple(sorted(set(shapes), key=lambda shape: (shape.ratio, shape.height)))
-        self._logs = [math.log(shape.ratio) for shape in self.shapes]
+        self._logs = {shape: math.log(shape.ratio) for shape in self.shapes}
+        #: Those of them that images go into.
+        self.open = self.shapes
+        self._of: dict[tuple[int, int], Bucket] = {}
 
     def of(self, width: int, height: int) -> Bucket:
-        """The shape whose ratio is nearest; the nearest of all where an image is longer than any."""
-        log = math.log(height / width)
-        place = min(range(len(self.shapes)), key=lambda at: abs(self._logs[at] - log))
-        return self.shapes[place]
+        """The open shape whose ratio is nearest; the nearest of all where an image is longer than any."""
+        found = self._of.get((width, height))
+        if found is None:
+            found = self._of[width, height] = self._nearest(self.open, width, height)
+        return found
+
+    def own(self, width: int, height: int) -> Bucket:
+        """The shape whose ratio is nearest, whether it is open or not."""
+        return self.of(width, height) if self.open == self.shapes else self._nearest(self.shapes, width, height)
+
+    def filled(self, sizes: Iterable[tuple[int, int]], batch: int) -> Buckets:
+        """These buckets for images of these (width, height): no shape is open that has some of them, but fewer than
+        `batch`. The smallest is closed first, and its images count for their next nearest shape; one stays open.
+        """
+        listed = Counter(sizes)
+        counts = self._count(listed)
+        inside: dict[Bucket, list[tuple[int, int]]] = {shape: [] for shape in counts}
+        for size in listed:
+            inside[self.of(*size)].append(size)
+        left = tuple(shape for shape in self.open if shape in counts)
+        if min(counts.values(), default=batch) >= batch or len(left) == 1:
+            return self
+        while len(left) > 1 and min(counts.values()) < batch:
+            closed = min(left, key=lambda shape: (counts[shape], shape))
+            left = tuple(shape for shape in left if shape != closed)
+            del counts[closed]
+            for size in inside.pop(closed):
+                shape = self._nearest(left, *size)
+                inside[shape].append(size)
+                counts[shape] += listed[size]
+        made = copy.copy(self)
+        made.open, made._of = left, {}
+        return made
 
     def waste(self, sizes: Iterable[tuple[int, int]], batch: int) -> tuple[Counter[Bucket], Waste]:
         """Images of each bucket, and what is wasted, for images of these (width, height) in batches of one shape."""
-        counts: Counter[Bucket] = Counter()
+        listed = Counter(sizes)
+        counts = self._count(listed)
         scaled = kept = 0.0
-        for width, height in sizes:
-            shape = self.of(width, height)
-            counts[shape] += 1
+        moved: Counter[Bucket] = Counter()
+        for (width, height), images in listed.items():
+            shape, own = self.of(width, height), self.own(width, height)
+            if shape != own:
+                moved[own] += images
             scale = max(shape.width / width, shape.height / height)
-            scaled += width * scale * height * scale
-            kept += shape.width * shape.height
+            scaled += width * scale * height * scale * images
+            kept += shape.width * shape.height * images
         left_over = sum(count % batch for count in counts.values())
-        return counts, Waste(counts.total(), left_over, 1 - kept / scaled if scaled else 0.0)
+        cut = 1 - kept / scaled if scaled else 0.0
+        return counts, Waste(counts.total(), left_over, cut, moved.total(), len(moved))
+
+    def _count(self, sizes: Counter[tuple[int, int]]) -> Counter[Bucket]:
+        counts: Counter[Bucket] = Counter()
+        for (width, height), images in sizes.items():
+            counts[self.of(width, height)] += images
+        return counts
+
+    def _nearest(self, shapes: Sequence[Bucket], width: int, height: int) -> Bucket:
+        log = math.log(height / width)
+        return min(shapes, key=lambda shape: abs(self._logs[shape] - log))
 
 
 def _shape(resolution: int, step: int, ratio: float) -> Bucket:

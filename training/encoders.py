@@ -1,7 +1,8 @@
 """The frozen encoders: the VAE that makes latents of images, and the T5 that makes vectors of captions.
 
 Named in a recipe by `demo` (what ships), a folder, or a hub id; a folder of a whole diffusers pipeline will do, its
-`vae`, `text_encoder` and `tokenizer` are then taken. Captions are lowered and stripped as diffusers' PixArt pipeline
+`vae`, `text_encoder` and `tokenizer` are then taken. Of a hub's repository those parts alone are fetched, or the files
+of its root where it has no such part. Captions are lowered and stripped as diffusers' PixArt pipeline
 does with every prompt, and no caption is the text encoder's answer to "" (one token, `</s>`), in training as in
 sampling.
 """
@@ -22,7 +23,22 @@ from core.hub import folder_hash, hub_snapshot
 
 SHIPPED = {"demo": Path(__file__).parent / "demo" / "model"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_FILES = ("*.json", "*.safetensors", "*.model", "*.txt")
+
+
+def _weights(name: str) -> tuple[str, ...]:
+    """Weights by this name in one file or in several, without their doubles in other precisions."""
+    return f"{name}.safetensors", f"{name}-*.safetensors", f"{name}.safetensors.index.json"
+
+
+_TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "spiece.model", "tokenizer.model")
+#: Files of each part. A `*` of the hub's patterns is any number of folders too: none may begin with one.
+_FILES = {
+    "vae": ("config.json", *_weights("diffusion_pytorch_model")),
+    "text_encoder": ("config.json", *_weights("model")),
+    "tokenizer": _TOKENIZER,
+}
+#: What a folder of the part has beside it.
+_BESIDE = {"vae": ("vae",), "text_encoder": ("text_encoder", "tokenizer")}
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,11 @@ class ImageEncoder:
     def channels(self) -> int:
         """Channels of a latent."""
         return int(self.vae.config.latent_channels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return _device(self.vae)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> torch.Tensor:
@@ -69,14 +90,18 @@ class TextEncoder:
         """Channels of a token's vector."""
         return int(self.encoder.config.d_model)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return _device(self.encoder)
+
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], tokens: int) -> list[torch.Tensor]:
         """For each text (length, width): its own tokens alone, at most `tokens` of them, no padding."""
         clean = [text.lower().strip() for text in texts]
         found = self.tokenizer(clean, padding=True, truncation=True, max_length=tokens, return_tensors="pt")
-        device = next(self.encoder.parameters()).device
-        mask = found.attention_mask.to(device)
-        said = self.encoder(found.input_ids.to(device), attention_mask=mask).last_hidden_state
+        mask = found.attention_mask.to(self.device)
+        said = self.encoder(found.input_ids.to(self.device), attention_mask=mask).last_hidden_state
         return [vectors[kept.bool()] for vectors, kept in zip(said, mask, strict=True)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
@@ -111,16 +136,33 @@ def _find(name: str, part: str) -> Path:
     if not folder.is_dir():
         if folder.is_absolute() or name.startswith((".", "~")) or not _HUB_ID.fullmatch(name):
             raise NoSuchPathError(f"There is no folder '{name}' with a {part}.", hint="Name a folder, or a hub id.")
-        parts = [f"{inside}/{file}" for inside in ("vae", "text_encoder", "tokenizer") for file in _FILES]
-        folder = hub_snapshot(name, None, [*_FILES, *parts], instead="and name the folder in the recipe")
+        folder = _fetch(name, part)
     inside = folder / part
     return inside if inside.is_dir() else folder
+
+
+def _fetch(name: str, part: str) -> Path:
+    """The folder of a hub's repository, with one part of a pipeline in it, or with that part alone."""
+    instead = "and name the folder in the recipe"
+    inside = [f"{each}/{file}" for each in _BESIDE[part] for file in _FILES[each]]
+    folder = hub_snapshot(name, None, inside, instead=instead)
+    if (folder / part).is_dir():
+        return folder
+    return hub_snapshot(name, folder.name, [file for each in _BESIDE[part] for file in _FILES[each]], instead=instead)
+
+
+def _device(model: Any) -> torch.device:
+    device: torch.device = next(model.parameters()).device
+    return device
 
 
 def _frozen(kind: Any, folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
     if not (folder / "config.json").is_file():
         raise BadCheckpointError(f"{folder} holds no config.json: it is no {kind.__name__}.")
-    model, told = kind.from_pretrained(folder, torch_dtype=dtype, output_loading_info=True)
+    try:
+        model, told = kind.from_pretrained(folder, torch_dtype=dtype, output_loading_info=True)
+    except OSError as error:
+        raise BadCheckpointError(f"{folder} holds no weights of a {kind.__name__} as safetensors.") from error
     missing = sorted(told["missing_keys"])
     if missing:
         raise BadCheckpointError(

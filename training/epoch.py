@@ -2,8 +2,9 @@
 
 Shards are shuffled, then samples within a window of neighbouring shards, so that reading stays local; batches hold one
 bucket, and whole batches are shuffled once more. All of it follows from the seed and the number of the epoch: a cursor
-is (epoch, batch), and nothing of it is stored but the number of steps. The samples of a bucket that fill no batch are
-left out of this epoch and, being drawn anew, hardly ever of the next.
+is (epoch, batch), and nothing of it is stored but the number of steps. The samples of a bucket that are over when its
+last full batch is made are left out of this epoch; which they are is drawn anew in each. A bucket with fewer samples
+than a batch would never be read: buckets.py leaves none, as long as all samples together fill a batch.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Epochs:
         self.batches = int((sizes // batch).sum())
         if not self.batches:
             raise NothingToReadError(
-                f"{len(self._shards):,} samples in {len(sizes)} buckets fill no batch of {batch}.",
-                hint="Lower run.batch, or set data.aspects to square.",
+                f"{len(self._shards):,} samples fill no batch of {batch}.",
+                hint="Lower run.batch, or hand off more samples.",
             )
 
     def cursor(self, step: int) -> Cursor:

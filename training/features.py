@@ -21,11 +21,13 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
+from core.errors import BadCheckpointError
 from core.files import write_atomic
 from core.spec import content_hash
 from shards.records import Record
 from training.buckets import Bucket, Buckets, cover
 from training.encoders import ImageEncoder, TextEncoder
+from training.memory import room
 from training.source import Part, Source, decoded
 
 FORMAT = "densify.features/1"
@@ -61,13 +63,25 @@ class Features:
         return self._values[self._starts[item] : self._starts[item + 1]].view(*self._shapes[item])
 
 
-def write_features(file: Path, items: Iterable[torch.Tensor], about: dict[str, Any]) -> None:
-    """Writes items of one number of dimensions; the file appears whole or not at all. Raises StorageError and kin."""
+def write_features(
+    file: Path, items: Iterable[torch.Tensor], about: dict[str, Any], keys: Sequence[str] | None = None
+) -> None:
+    """Writes items of one number of dimensions; the file appears whole or not at all. `keys`: of the items' samples.
+
+    Raises BadCheckpointError where a value is no number or beyond half precision, StorageError and kin.
+    """
     from safetensors.torch import save
 
     flat, shapes = [], []
-    for item in items:
-        flat.append(item.to("cpu", torch.float16).reshape(-1))
+    for place, item in enumerate(items):
+        half = item.to("cpu", torch.float16).reshape(-1)
+        if not half.isfinite().all():
+            raise BadCheckpointError(
+                f"An encoder's answer to the sample {keys[place] if keys else place} holds values that are no numbers "
+                "in half precision.",
+                hint="Some encoders overflow in fp16, as SDXL's VAE does: name one that is made for it.",
+            )
+        flat.append(half)
         shapes.append(tuple(item.shape))
     lengths = torch.tensor([len(each) for each in flat], dtype=torch.int64)
     tensors = {
@@ -79,8 +93,15 @@ def write_features(file: Path, items: Iterable[torch.Tensor], about: dict[str, A
 
 
 def latents_file(folder: Path, part: Part, encoder: ImageEncoder, shapes: Buckets) -> Path:
-    """The file of a shard's latents."""
+    """The file of a shard's latents. Images that are cut to another shape than their own are in its name as well."""
     made_of = [FORMAT, part.digest, encoder.identity, [[shape.height, shape.width] for shape in shapes.shapes]]
+    sizes = [(record.width or 1, record.height or 1) for record in part.records]
+    if moved := [
+        [item, shape.height, shape.width]
+        for item, size in enumerate(sizes)
+        if (shape := shapes.of(*size)) != shapes.own(*size)
+    ]:
+        made_of.append(moved)
     return folder / f"latents-{content_hash(made_of)[:32]}.safetensors"
 
 
@@ -96,12 +117,20 @@ def compute_latents(
     file = latents_file(folder, part, encoder, shapes)
     if not file.is_file():
         found: dict[str, torch.Tensor] = {}
-        for _, items in _by_shape(source, part, shapes, threads):
-            latents = encoder.encode([image for _, image in items])
+        for shape, items in _by_shape(source, part, shapes, threads):
+            what = f"{len(items)} images of {shape.width} x {shape.height} pixels do not fit with the VAE"
+            with room(encoder.device, what, "End what else uses it, or lower data.resolution."):
+                latents = _kept(encoder.encode([image for _, image in items]))
             found |= {key: latent for (key, _), latent in zip(items, latents, strict=True)}
             told(len(items))
-        write_features(file, (found[record.key] for record in part.records), {"shard": part.shard.name})
+        keys = [record.key for record in part.records]
+        write_features(file, (found[key] for key in keys), {"shard": part.shard.name}, keys)
     return file
+
+
+def _kept(values: torch.Tensor) -> torch.Tensor:
+    """In memory as they are written: a shard's features may be more than a GPU holds."""
+    return values.to("cpu", torch.float16)
 
 
 def _by_shape(
@@ -145,9 +174,11 @@ def compute_texts(folder: Path, part: Part, encoder: TextEncoder, which: Which, 
         found: list[torch.Tensor] = []
         for start in range(0, len(texts), BATCH):
             batch = texts[start : start + BATCH]
-            found += encoder.encode(batch, tokens)
+            what = f"{len(batch)} texts of up to {tokens} tokens do not fit with the text encoder"
+            with room(encoder.device, what, "End what else uses it, or lower captions.tokens."):
+                found += [_kept(vectors) for vectors in encoder.encode(batch, tokens)]
             told(len(batch))
-        write_features(file, found, {"shard": part.shard.name})
+        write_features(file, found, {"shard": part.shard.name}, [record.key for record in part.records])
     return file
 
 

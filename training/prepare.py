@@ -6,7 +6,7 @@ Leaves out: the steps (loop.py). Serves `densify train` and its `--dry-run`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from training.epoch import Epochs
 from training.features import Features, Which, compute_latents, compute_texts, null_vectors
 from training.lineage import Lineage, lineage
 from training.models import parameters
-from training.processes import mine, wait
+from training.processes import is_first, join, mine, wait
 from training.recipe import Recipe
 from training.source import Part, Source
 from training.start import start
@@ -46,7 +46,8 @@ class Meter(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can begin."""
+    """A run that can begin. `truncated`: captions that are longer than is read of them, counted in the first process
+    alone."""
 
     recipe: Recipe
     source: Source
@@ -55,6 +56,7 @@ class Prepared:
     lineage: Lineage
     images: ImageEncoder
     texts: TextEncoder | None
+    shapes: Buckets
     buckets: Counter[Bucket]
     waste: Waste
     truncated: int
@@ -65,22 +67,43 @@ class Prepared:
         return parameters(self.task.model)
 
 
-def prepare(recipe: Recipe, folder: Path, meter: Meter, device: torch.device | str = "cpu") -> Prepared:
-    """Everything that a run needs, in memory or in its cache. `folder`: the run's.
+def prepare(
+    recipe: Recipe,
+    folder: Path,
+    meter: Meter,
+    device: torch.device | str = "cpu",
+    *,
+    say: Callable[[str], None] | None = None,
+    probe: int = 0,
+) -> Prepared:
+    """Everything that a run needs, in memory or in its cache. `folder`: the run's; `say`: hears in the first process,
+    before anything is computed, of captions that are cut and samples that are left out, a line each.
+
+    With `probe` the task reads so many samples of the first batch alone (its places 0 to before `probe`); every process
+    computes its own, into `folder` and into no cache.
 
     Raises what reading the hand-off, loading models and making the first model raise; BadRecipeError where the recipe
-    and the encoders do not fit; CheckFailedError where all captions are empty.
+    and the encoders or the device do not fit; CheckFailedError where all captions are empty; BadCheckpointError and
+    OutOfMemoryError where an encoder fails.
     """
+    on_cpu = torch.device(device).type == "cpu"
+    if on_cpu and recipe.run.precision == "fp16":
+        raise BadRecipeError(
+            "run.precision fp16 is for GPUs: on a CPU products would silently be fp32.",
+            hint="Set run.precision to bf16 or fp32.",
+        )
     source = Source(recipe.data.handoff, recipe.data.split, recipe.data.digest)
-    dtype = torch.float32 if torch.device(device).type == "cpu" else torch.float16
+    dtype = torch.float32 if on_cpu else torch.float16
     images = load_image_encoder(recipe.model.vae, device, dtype)
     texts = load_text_encoder(recipe.model.text_encoder, device, dtype) if recipe.method == "pixart" else None
-    shapes = _shapes(recipe, images)
+    sizes = [(each.width or 1, each.height or 1) for each in source.samples]
+    shapes = _shapes(recipe, images).filled(sizes, recipe.run.batch)
+    buckets, waste = shapes.waste(sizes, recipe.run.batch)
+    epochs = _epochs(recipe, source, shapes)
     truncated = _check_texts(source, texts, recipe) if texts else 0
-    cache = _cache(recipe, folder)
-    samples = source.samples
-    latents = _latents(recipe, source, cache, images, shapes, meter)
-    buckets, waste = shapes.waste(((each.width or 1, each.height or 1) for each in samples), recipe.run.batch)
+    if say and is_first():
+        for line in _remarks(recipe, len(sizes), waste, truncated):
+            say(line)
     names, labels = ([], []) if texts else _classes(recipe, source)
     model, identity, licences = start(
         recipe,
@@ -89,33 +112,92 @@ def prepare(recipe: Recipe, folder: Path, meter: Meter, device: torch.device | s
         text=texts.width if texts else 0,
         classes=len(names),
     )
+    read = _of_first_batch(source, epochs, probe) if probe else source
+    if probe and names:
+        labels = number_by(names, _labels(recipe, read))
+    features = _Cache(folder if probe else _cache(recipe, folder), meter, alone=bool(probe))
+    latents = _latents(recipe, read, features, images, shapes)
     task: TextToImage | ClassToImage | Classifier
     if texts:
-        task = TextToImage(recipe, model, _cached(recipe, source, cache, texts, latents, meter))
+        task = TextToImage(recipe, model, _cached(recipe, read, features, texts, latents))
     else:
         kind = Classifier if recipe.method == "classifier" else ClassToImage
-        task = kind(recipe, model, _labelled(source, latents, labels), names)
+        task = kind(recipe, model, _labelled(read, latents, labels), names)
     encoders = {"vae": images.identity} | ({"text_encoder": texts.identity} if texts else {})
     told = lineage(recipe, source.handoff, encoders, identity, licences)
-    epochs = _epochs(recipe, source, shapes)
-    return Prepared(recipe, source, task, epochs, told, images, texts, buckets, waste, truncated)
+    return Prepared(recipe, source, task, epochs, told, images, texts, shapes, buckets, waste, truncated)
 
 
 def task_over(
     prepared: Prepared, recipe: Recipe, source: Source, folder: Path, meter: Meter
 ) -> TextToImage | ClassToImage | Classifier:
-    """The run's task over other samples, with its model, its encoders and its classes; features are computed.
+    """The run's task over other samples, with its model, its encoders, its shapes and its classes; features are
+    computed.
 
     Raises BadFieldError where a sample is of a class that the run does not know, and what reading raises.
     """
-    cache = _cache(recipe, folder)
-    latents = _latents(recipe, source, cache, prepared.images, _shapes(recipe, prepared.images), meter)
+    features = _Cache(_cache(recipe, folder), meter)
+    latents = _latents(recipe, source, features, prepared.images, prepared.shapes)
     task = prepared.task
     if isinstance(task, TextToImage):
         assert prepared.texts is not None, "captions are read by a text encoder"
-        return TextToImage(recipe, task.model, _cached(recipe, source, cache, prepared.texts, latents, meter))
-    labels = number_by(task.names, _labels(recipe, source))
-    return type(task)(recipe, task.model, _labelled(source, latents, labels), task.names)
+        return TextToImage(recipe, task.model, _cached(recipe, source, features, prepared.texts, latents))
+    return type(task)(recipe, task.model, _labelled(source, latents, labels_over(prepared, source)), task.names)
+
+
+def labels_over(prepared: Prepared, source: Source) -> list[int]:
+    """The numbers of the classes of other samples; none where a run learns from captions.
+
+    Raises BadFieldError where a sample is of a class that the run does not know, and what reading raises.
+    """
+    task = prepared.task
+    return [] if isinstance(task, TextToImage) else number_by(task.names, _labels(prepared.recipe, source))
+
+
+def _remarks(recipe: Recipe, samples: int, waste: Waste, truncated: int) -> Iterator[str]:
+    """What is not read as it stands in the hand-off, a line each."""
+    if truncated:
+        tokens = recipe.captions.tokens
+        yield (
+            f"{truncated:,} of {samples:,} captions are longer than {tokens} tokens, and their ends are not read: "
+            "raise captions.tokens, or caption again with fewer words."
+        )
+    if waste.moved:
+        yield (
+            f"{waste.moved:,} samples in {waste.merged} shapes are cut to the nearest other shape: "
+            f"their own have fewer samples than run.batch, {recipe.run.batch:,}."
+        )
+    if waste.left_over:
+        yield (
+            f"{waste.left_over:,} of {samples:,} samples are in no full batch of an epoch; which they are is drawn "
+            "anew in each: a smaller run.batch leaves fewer."
+        )
+
+
+def _of_first_batch(source: Source, epochs: Epochs, count: int) -> Source:
+    """So many samples of the first batch, other ones for every process."""
+    ((_, _, places),) = epochs.read(0, 1)
+    first = join()[0] * count % len(places)
+    return source.only(places[first : first + count].tolist())
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """Where features are computed into, and who does it: the processes of a run share the work, or each is alone."""
+
+    folder: Path
+    meter: Meter
+    alone: bool = False
+
+    def of(self, what: str, source: Source, compute: Callable[[Part], Path]) -> list[Features]:
+        """The features of every shard."""
+        some = source.parts if self.alone else mine(source.parts)
+        self.meter.begin(what, sum(len(part.records) for part in some))
+        for part in some:
+            compute(part)
+        if not self.alone:
+            wait()
+        return [Features(compute(part)) for part in source.parts]
 
 
 def _cache(recipe: Recipe, folder: Path) -> Path:
@@ -124,23 +206,13 @@ def _cache(recipe: Recipe, folder: Path) -> Path:
     return cache
 
 
-def _latents(
-    recipe: Recipe, source: Source, cache: Path, images: ImageEncoder, shapes: Buckets, meter: Meter
-) -> list[Features]:
+def _latents(recipe: Recipe, source: Source, features: _Cache, images: ImageEncoder, shapes: Buckets) -> list[Features]:
     def compute(part: Part) -> Path:
-        return compute_latents(cache, source, part, images, shapes, recipe.data.workers, meter.advance)
+        return compute_latents(
+            features.folder, source, part, images, shapes, recipe.data.workers, features.meter.advance
+        )
 
-    return _together("latents", source, compute, meter)
-
-
-def _together(what: str, source: Source, compute: Callable[[Part], Path], meter: Meter) -> list[Features]:
-    """The features of every shard; the processes of a run share the work."""
-    some = mine(source.parts)
-    meter.begin(what, sum(len(part.records) for part in some))
-    for part in some:
-        compute(part)
-    wait()
-    return [Features(compute(part)) for part in source.parts]
+    return features.of("latents", source, compute)
 
 
 def _shapes(recipe: Recipe, images: ImageEncoder) -> Buckets:
@@ -158,29 +230,39 @@ def _shapes(recipe: Recipe, images: ImageEncoder) -> Buckets:
 
 
 def _check_texts(source: Source, texts: TextEncoder, recipe: Recipe) -> int:
-    """How many captions are longer than is read of them. Raises CheckFailedError where none says anything."""
+    """How many captions are longer than is read of them, in the first process; 0 in the others, which need no count.
+
+    Raises CheckFailedError where none says anything.
+    """
     captions = [record.caption or "" for record in source.samples]
     if not any(caption.strip() for caption in captions):
         raise CheckFailedError(
             f"All {len(captions):,} captions of the hand-off are empty: there is nothing to learn from them.",
             hint="Caption the data set again; `densify density` shows what captions hold.",
         )
+    if not is_first():
+        return 0
     limit = recipe.captions.tokens
     batches = (captions[at : at + 1024] for at in range(0, len(captions), 1024))
     return sum(length > limit for batch in batches for length in texts.lengths(batch))
 
 
 def _cached(
-    recipe: Recipe, source: Source, cache: Path, texts: TextEncoder, latents: Sequence[Features], meter: Meter
+    recipe: Recipe, source: Source, features: _Cache, texts: TextEncoder, latents: Sequence[Features]
 ) -> Cached:
     # Rates do not matter here: a cache serves every rate.
     kinds: tuple[Which, ...] = ("caption", "old_text") if recipe.captions.old_text else ("caption",)
     found: dict[Which, list[Features]] = {}
     for which in kinds:
         compute = partial(
-            compute_texts, cache, encoder=texts, which=which, tokens=recipe.captions.tokens, told=meter.advance
+            compute_texts,
+            features.folder,
+            encoder=texts,
+            which=which,
+            tokens=recipe.captions.tokens,
+            told=features.meter.advance,
         )
-        found[which] = _together({"caption": "captions", "old_text": "old texts"}[which], source, compute, meter)
+        found[which] = features.of({"caption": "captions", "old_text": "old texts"}[which], source, compute)
     places = [
         Place(record.key, file, item, bool(record.old_text))
         for file, part in enumerate(source.parts)

@@ -1,17 +1,22 @@
 """A recipe: everything that decides what a run makes, in one YAML file, typed, with no field that is not known.
 
 Relative paths inside a recipe are relative to the folder where `densify train` is called. Leaves out: reading files
-(recipe_files.py), and what is recorded when a run starts (lineage.py).
+(recipe_files.py), which fields play no part beside which others (unread.py), and what is recorded when a run starts
+(lineage.py).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 #: Where a run begins: another run's folder, a diffusers folder, or a hub id.
 Start = str
+
+
+#: Of an average what stays at each step; at 1 nothing would ever be added.
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Section(BaseModel):
@@ -62,6 +67,12 @@ class Model(_Section):
     vae: str = Field("demo", description="The image encoder: `demo`, a folder or a hub id.")
     text_encoder: str = Field("demo", description="Encoder and tokenizer: `demo`, a folder or a hub id.")
 
+    @field_validator("without_class", mode="before")
+    @classmethod
+    def _null_is_a_word(cls, value: Any) -> Any:
+        # YAML reads null without quotes as nothing.
+        return "null" if value is None else value
+
 
 class Objective(_Section):
     """What is learnt of a noised image."""
@@ -97,7 +108,7 @@ class Optimiser(_Section):
     )
     rate: float = Field(2e-5, gt=0, description="Learning rate of AdamW.")
     matrix_rate: float = Field(3e-3, gt=0, description="Learning rate of Muon.")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="Of AdamW.")
+    betas: tuple[Share, Share] = Field((0.9, 0.999), description="Of AdamW.")
     eps: float = Field(1e-8, gt=0, description="Of AdamW.")
     weight_decay: float = Field(0.03, ge=0, description="Of matrices; vectors, norms and tables have none.")
     clip: float = Field(1.0, gt=0, description="Longest gradient.")

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from core.errors import BadRecipeError, NoSuchPathError
 from training.recipe import Recipe
+from training.unread import names as names_in
+from training.unread import read_fields_only
 
 FOLDER = Path(__file__).parent / "recipes"
 SUFFIX = ".yaml"
@@ -26,10 +28,12 @@ def load(name: str, changes: Sequence[str] = ()) -> Recipe:
 
     Raises NoSuchPathError, BadRecipeError.
     """
-    value = _read(_path(name), ())
+    value, said = _read(_path(name), ())
+    changed: dict[str, Any] = {}
     for change in changes:
         _set(value, change)
-    return _checked(value, name)
+        _set(changed, change)
+    return read_fields_only(_checked(value, name), name, said, set(names_in(changed)))
 
 
 def names() -> list[str]:
@@ -52,23 +56,32 @@ def _path(name: str) -> Path:
     raise NoSuchPathError(f"There is no recipe {name}.", hint=_nearest(name, names()) or hint)
 
 
-def _read(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's fields over those of what it extends. `above`: the files that extend it, to find circles."""
+def _read(file: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], set[str]]:
+    """(the file's fields over those of what it extends, the full names of its own). `above`: the files that extend it,
+    to find circles.
+    """
     if file.resolve() in above:
         raise BadRecipeError(f"{file} extends itself.")
     try:
         value = yaml.load(file.read_text(), _Loader)
+    except _Mistake as error:
+        raise BadRecipeError(f"{file}: {error}.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadRecipeError(f"{file} is no YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(value, dict):
         raise BadRecipeError(f"{file} holds no fields.", hint="A recipe is YAML: `method: pixart`, `data:` and so on.")
     base = value.pop(EXTENDS, None)
+    said = set(names_in(value))
     if base is None:
-        return value
+        return value, said
     below = file.parent / str(base)
     if not below.is_file():
         raise BadRecipeError(f"{file} extends {base}, and there is no file {below}.")
-    return _over(_read(below, (*above, file.resolve())), value)
+    return _over(_read(below, (*above, file.resolve()))[0], value), said
+
+
+class _Mistake(yaml.YAMLError):
+    """YAML that no recipe may hold; says what, in words."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -77,9 +90,14 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise _Mistake(f"`<<` takes no fields over, line {line}: name another file with `extends`")
+            if not isinstance(key, yaml.ScalarNode):
+                raise _Mistake(f"the name of a field is a word, line {line}, and no list or section")
             name = self.construct_object(key, deep=deep)
             if name in seen:
-                raise yaml.YAMLError(f"`{name}` stands there twice, line {key.start_mark.line + 1}")
+                raise _Mistake(f"`{name}` stands there twice, line {line}")
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
 
@@ -105,6 +123,8 @@ def _set(value: dict[str, Any], change: str) -> None:
             raise BadRecipeError(f"`{change}`: {part} is no section.")
     try:
         place[last] = yaml.load(text, _Loader)
+    except _Mistake as error:
+        raise BadRecipeError(f"`{change}`: {error}.") from error
     except yaml.YAMLError as error:
         raise BadRecipeError(f"`{change}`: the value is no YAML.") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -109,6 +109,18 @@ class Source:
             for place, part in enumerate(self.parts)
             if (records := tuple(record for record in part.records if (place, record.ordinal) in chosen))
         ]
+        return made
+
+    def only(self, places: Collection[int]) -> Source:
+        """The same hand-off with the samples at these places alone, counted from 0 in the order of `samples`."""
+        wanted, first = set(places), 0
+        made = copy.copy(self)
+        made.parts = []
+        for part in self.parts:
+            records = tuple(record for at, record in enumerate(part.records, first) if at in wanted)
+            first += len(part.records)
+            if records:
+                made.parts.append(replace(part, records=records))
         return made
 
     def images(self, part: Part) -> Iterator[tuple[Record, bytes]]:

@@ -56,7 +56,7 @@ class Validation:
 
     def __init__(self, prepared: Prepared, folder: Path, meter: Meter) -> None:
         recipe = _with_every_caption(prepared.recipe)
-        source = _held_out(recipe).some(recipe.validation.samples, recipe.run.seed)
+        source = held_out(recipe).some(recipe.validation.samples, recipe.run.seed)
         self.recipe = recipe
         self.keys = [record.key for record in source.samples]
         self._task = task_over(prepared, recipe, source, folder, meter)
@@ -100,7 +100,7 @@ def _with_every_caption(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"captions": captions})
 
 
-def _held_out(recipe: Recipe) -> Source:
+def held_out(recipe: Recipe) -> Source:
     """The hand-off's validation split. Raises BadRecipeError where it is empty, or is learnt from."""
     every = recipe.validation.every
     if recipe.data.split == "all":

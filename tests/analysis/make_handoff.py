@@ -45,12 +45,16 @@ def captioned_shard(
     extension: str = "jpg",
     spec: CaptionSpec = SPEC,
     labels: Sequence[str] = (),
+    sizes: Sequence[tuple[int, int]] = (),
+    caption: str = CAPTION,
 ) -> str:
     """Stores a source shard of these keys, captions it, and returns its manifest's key.
 
-    `labels`: of each sample, a field of its `.json`.
+    `labels`: of each sample, a field of its `.json`; `sizes`: of each picture, (width, height) in pixels.
     """
-    pictures = {key: picture(first + n, format="PNG" if extension == "png" else "JPEG") for n, key in enumerate(keys)}
+    sizes = sizes or [(32, 24)] * len(keys)
+    kind = "PNG" if extension == "png" else "JPEG"
+    pictures = {key: picture(first + n, sizes[n], kind) for n, key in enumerate(keys)}
     local = store.staging() / f"{name}.tar"
     fields = [{"json": json.dumps({"label": label}).encode()} for label in labels] or [{}] * len(keys)
     units = zip(keys, fields, strict=True)
@@ -67,12 +71,12 @@ def captioned_shard(
                 ordinal,
                 key,
                 "captioned",
-                caption=CAPTION.format(key),
+                caption=caption.format(key),
                 finish_reason="length" if ordinal in cut_off else "stop",
                 tokens=12,
                 flags=("boilerplate",) * (ordinal in flagged) + ("cut_off",) * (ordinal in cut_off),
-                width=32,
-                height=24,
+                width=sizes[ordinal][0],
+                height=sizes[ordinal][1],
                 image_sha256=hashlib.sha256(pictures[key]).hexdigest(),
                 old_text="old",
             )

@@ -28,13 +28,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     _, _, manifest = handed_off(folder / "store")
     base: dict[str, Any] = {
         "data": {"handoff": str(manifest), "split": "all", "resolution": 32, "label": LABEL},
-        "captions": {"dropout": 0.2},
         "model": {"size": "small", "vae": str(small_vae(folder / "vae"))},
         "run": {"steps": 3, "batch": 4, "ema": 0},
     }
     made = {}
     for name, changes in (
-        ("dit", {"method": "dit"}),
+        ("dit", {"method": "dit", "captions": {"dropout": 0.2}}),
         ("classifier", {"method": "classifier"}),
         ("other", {"method": "classifier", "objective": {"kind": "epsilon"}}),
     ):

@@ -190,9 +190,22 @@ def test_a_dry_run_measures_and_trains_nothing(densify: Densify, recipe: Path, t
     told = json.loads(result.stdout)
     assert (told["samples"], told["steps"], told["batch"], told["truncated"]) == (13, 4, 4, 13)
     assert told["seconds"] > 0
-    assert {entry.name for entry in run.iterdir()} == {"features"}
+    assert told["seconds"] == pytest.approx(4 * 4 / told["images_per_second"])
+    assert told["processes"] == 1
+    assert told["bytes_of_encoders"] > 10_000
+    assert not run.exists()
     table = densify("train", recipe, "--out", run, "--dry-run").stdout
     assert "captions longer than 6 tokens" in table
+    assert "speed of one process on cpu" in table
+
+
+def test_a_run_begins_with_what_is_cut_and_left_out_of_its_captions_and_samples(
+    densify: Densify, recipe: Path, tmp_path: Path
+) -> None:
+    result = densify("train", recipe, "run.steps=1", "previews.every=0", "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    assert "\n13 of 13 captions are longer than 6 tokens, and their ends are not read" in f"\n{result.stderr}"
+    assert "\n1 of 13 samples are in no full batch of an epoch" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -204,6 +217,9 @@ def test_a_dry_run_measures_and_trains_nothing(densify: Densify, recipe: Path, t
         ("data.split=all", "data.split is all: the model learns from the validation samples too"),
         ("model.vae=/nowhere", "no folder '/nowhere' with a vae"),
         ("model.start=nobody/nothing", "nobody/nothing"),
+        ("model.vae=nobody/nothing", "'nobody/nothing' is not on this machine, and the hub cannot be reached"),
+        ("data.label=kind", "`data.label` is read by nothing"),
+        ("run.precision=fp16", "fp16 is for GPUs"),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence_before_the_first_step(

@@ -59,6 +59,32 @@ def test_waste_counts_left_over_images_and_cut_pixels() -> None:
     assert waste.cut == pytest.approx(1 - 7 / 9), "of nine squares' worth of pixels seven are kept"
 
 
+def test_images_of_a_shape_with_too_few_go_into_the_nearest_that_is_full() -> None:
+    buckets = Buckets(64, 8)
+    many = [(64, 64)] * 8 + [(128, 64)] * 8
+    assert buckets.filled(many, 8).open == buckets.shapes, "nothing changes where no shape has too few"
+    sizes = [*many, (150, 64), (30, 120)]
+    filled = buckets.filled(sizes, 8)
+    assert filled.of(150, 64) == buckets.of(128, 64) != buckets.of(150, 64)
+    assert filled.of(30, 120) == Bucket(64, 64), "the nearest of those that are full, however far"
+    assert filled.own(30, 120) == buckets.of(30, 120) == filled.shapes[-1]
+    counts, waste = filled.waste(sizes, 8)
+    assert set(counts.values()) == {9}
+    assert (waste.moved, waste.merged, waste.left_over) == (2, 2, 2)
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.tuples(st.integers(20, 500), st.integers(20, 500)), min_size=1, max_size=60),
+    batch=st.integers(1, 20),
+)
+def test_no_shape_has_too_few_as_long_as_all_together_fill_a_batch(sizes: list[tuple[int, int]], batch: int) -> None:
+    counts, waste = Buckets(64, 8).filled(sizes, batch).waste(sizes, batch)
+    assert counts.total() == len(sizes)
+    assert min(counts.values()) >= min(batch, len(sizes))
+    assert waste.left_over < batch * len(counts)
+
+
 def test_a_resolution_that_the_step_does_not_divide_is_refused() -> None:
     with pytest.raises(ValueError, match="not divisible"):
         Buckets(100, 16)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -36,9 +38,25 @@ def test_every_recipe_and_size_stands_in_the_docs(name):
     assert f"`{name}`" in PAGE
 
 
+#: Words that say how long something takes.
+TIME = re.compile(r"\b(\d+(\.\d+)?|a|one) (second|minute|hour|day)s?\b")
+
+
+def head(name: str) -> str:
+    """The comment that a recipe begins with, as one line."""
+    lines = (recipe_files.FOLDER / f"{name}.yaml").read_text().splitlines()
+    return " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
+
+
 @pytest.mark.parametrize("name", recipe_files.names())
-def test_every_recipe_that_ships_is_valid_and_says_how_it_is_called(name):
+def test_every_recipe_that_ships_is_valid_and_says_how_it_is_called_on_what_how_long_and_to_what_end(name):
     recipe_files.load(name)
-    head = (recipe_files.FOLDER / f"{name}.yaml").read_text().split("\n\n")[0]
-    assert f" train {name} " in head
-    assert "Hardware:" in head
+    said = head(name)
+    assert f" train {name} " in said
+    assert "--out " in said
+    hardware = said.partition("Hardware: ")[2]
+    assert hardware
+    assert TIME.search(hardware)
+    # What came out of it has a figure, or it is said that nobody has seen it.
+    result = hardware.partition("Result: ")[2] or hardware.partition("Objects drawn right: ")[2]
+    assert re.search(r"\d\.\d\d|was not run", result)

@@ -8,10 +8,22 @@ from typing import Any
 import pytest
 import torch
 
-from core.errors import BadCheckpointError, BadRecipeError, CheckFailedError, NoSuchPathError, NothingToReadError
-from tests.analysis.make_handoff import handed_off
+from analysis.handoff_build import make_handoff, publish
+from core.errors import (
+    BadCheckpointError,
+    BadRecipeError,
+    CheckFailedError,
+    HubUnreachableError,
+    NoSuchPathError,
+    NothingToReadError,
+    OutOfMemoryError,
+)
+from shards.store import open_store
+from tests.analysis.make_handoff import SPEC, captioned_shard, handed_off
 from tests.training.small_encoders import TEXT, small_text_encoder, small_vae
+from tests.training.small_handoff import sections
 from tests.training.small_run import Silent
+from training.buckets import Bucket
 from training.loop import Loop
 from training.pipelines import save_pipeline
 from training.prepare import Prepared, prepare
@@ -175,6 +187,9 @@ def test_a_second_stage_begins_with_the_weights_of_the_first(world: dict[str, Pa
         ({"model": {"vae": "/nowhere"}}, NoSuchPathError, "no folder '/nowhere' with a vae"),
         ({"model": {"start": "./nowhere"}}, NoSuchPathError, "no run or model"),
         ({"data": {"split": "all", "aspects": "buckets"}, "run": {"batch": 64}}, NothingToReadError, "no batch of 64"),
+        ({"run": {"precision": "fp16"}}, BadRecipeError, "fp16 is for GPUs"),
+        ({"model": {"vae": "nobody/nothing"}}, HubUnreachableError, "'nobody/nothing' is not on this machine"),
+        ({"model": {"text_encoder": "nobody/t5"}}, HubUnreachableError, "'nobody/t5' is not on this machine"),
     ],
 )
 def test_what_cannot_be_trained_is_one_sentence(
@@ -194,3 +209,115 @@ def test_a_changed_byte_is_found_before_anything_is_trained(tmp_path: Path, worl
     tar.write_bytes(data)
     with pytest.raises(CheckFailedError, match="its bytes have changed"):
         ready({**world, "handoff": manifest}, tmp_path / "run")
+
+
+def handoff(folder: Path, **shards: dict[str, Any]) -> Path:
+    """The manifest of a hand-off of these shards; each says what `captioned_shard` takes."""
+    store = open_store(str(folder))
+    keys = [captioned_shard(store, name, **more) for name, more in shards.items()]
+    manifest = store.path(publish(store, make_handoff(store, "birds", SPEC, keys)))
+    assert manifest is not None
+    return manifest
+
+
+def test_the_only_image_of_a_shape_is_read_in_the_nearest_shape(world: dict[str, Path], tmp_path: Path) -> None:
+    wide = {"keys": [f"{n}" for n in range(4)], "sizes": [(64, 32)] * 4}
+    square = {"keys": [f"{n}" for n in range(6)], "sizes": [(32, 32)] * 5 + [(32, 60)]}
+    given = {**world, "handoff": handoff(tmp_path / "store", a=wide, b=square)}
+    said: list[str] = []
+    changes = {"data": {"aspects": "buckets", "cache": str(tmp_path / "cache")}, "captions": {"tokens": 60}}
+    made = prepare(recipe(given, **_merged(changes, run={"batch": 4})), tmp_path, Counted(), say=said.append)
+    assert made.buckets == {Bucket(32, 32): 6, made.shapes.of(64, 32): 4}
+    alone = next(at for at, record in enumerate(made.source.samples) if (record.width, record.height) == (32, 60))
+    assert made.task.cached.latent(alone).shape == (4, 8, 8)  # type: ignore[union-attr]
+    read = {at for epoch in range(8) for batch in made.epochs.order(epoch) for at in batch.tolist()}
+    assert read == set(range(10)), "none is never read"
+    moved, left = said
+    assert moved.startswith("1 samples in 1 shapes are cut to the nearest other shape")
+    assert left.startswith("2 of 10 samples are in no full batch of an epoch")
+
+    # A smaller batch cuts that image to its own shape: its shard has another file, the other shard the same.
+    small, meter = ready(given, tmp_path, **_merged(changes, run={"batch": 1}))
+    assert small.task.cached.latent(alone).shape[1:] != (8, 8)  # type: ignore[union-attr]
+    assert meter.done == {"latents": 6, "captions": 0}
+
+
+def _merged(changes: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
+    return changes | {"run": run}
+
+
+def test_cut_captions_are_told_before_anything_is_computed(world: dict[str, Path], tmp_path: Path) -> None:
+    said: list[str] = []
+    meter = Counted()
+
+    def say(line: str) -> None:
+        assert not meter.done
+        said.append(line)
+
+    prepare(recipe(world), tmp_path, meter, say=say)
+    assert said[0].startswith("13 of 13 captions are longer than 6 tokens")
+    assert "captions.tokens" in said[0]
+
+
+def test_a_handoff_of_empty_captions_is_refused(world: dict[str, Path], tmp_path: Path) -> None:
+    manifest = handoff(tmp_path / "store", a={"keys": list("abcd"), "caption": " "})
+    with pytest.raises(CheckFailedError, match=r"All 4 captions of the hand-off are empty"):
+        ready({**world, "handoff": manifest}, tmp_path / "run")
+    assert not (tmp_path / "run").exists(), "nothing was computed"
+
+
+@pytest.mark.parametrize("method", ["pixart", "dit"])
+def test_a_probe_computes_its_own_samples_alone_and_no_cache(
+    small: dict[str, Path], tmp_path: Path, method: str
+) -> None:
+    import numpy as np
+
+    from training.epoch import Cursor
+    from training.task import generators
+
+    data = {"cache": str(tmp_path / "cache")}
+    asked = Recipe.model_validate(sections(small, method=method, data=data, captions={"dropout": 0.0}))
+    meter = Counted()
+    made = prepare(asked, tmp_path / "probe", meter, probe=2)
+    assert set(meter.done.values()) == {2}
+    assert not (tmp_path / "cache").exists()
+    assert len(made.source.samples) == 13, "all are counted"
+    whole = prepare(asked, tmp_path / "run", Counted())
+    places = np.sort(next(iter(whole.epochs.read(0, 1)))[2][:2])
+    few = made.task.read(Cursor(0, 0), np.arange(2), generators(0, 0, 0, 2))
+    same = whole.task.read(Cursor(0, 0), places, generators(0, 0, 0, 2))
+    assert few.keys == same.keys
+    assert torch.equal(few.latents, same.latents)
+    assert all(torch.equal(few.given[name], same.given[name]) for name in same.given)
+
+
+def test_an_encoder_whose_answer_is_no_number_is_told_with_the_sample(
+    world: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.encoders import ImageEncoder
+
+    plain = ImageEncoder.encode
+
+    def broken(self: ImageEncoder, images: Any) -> torch.Tensor:
+        found = plain(self, images).clone()
+        found[2, 0, 0, 0] = 70_000.0  # Beyond what half precision holds.
+        return found
+
+    monkeypatch.setattr(ImageEncoder, "encode", broken)
+    with pytest.raises(BadCheckpointError, match=r"the sample a/0002 holds values that are no numbers"):
+        ready(world, tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(("encoder", "what"), [("ImageEncoder", "images of 32 x 32"), ("TextEncoder", "texts of up")])
+def test_an_encoder_that_does_not_fit_into_memory_is_one_sentence(
+    world: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str, what: str
+) -> None:
+    from training import encoders
+
+    def full(self: Any, *given: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(getattr(encoders, encoder), "encode", full)
+    with pytest.raises(OutOfMemoryError, match=f"{what}.* do not fit"):
+        ready(world, tmp_path)
