@@ -217,10 +217,11 @@ def load_pipeline(name: str) -> Any:
     kind: Any = diffusers.DiffusionPipeline
     # A bar for five files would stand between the caller's own.
     diffusers.utils.logging.disable_progress_bar()
-    made = kind.from_pretrained(folder, dtype=torch.float16 if cuda else torch.float32)
-    made.set_progress_bar_config(disable=True)
-    # diffusers reads a DiT's names of classes, and keeps them in pieces alone.
     names = json.loads((folder / "model_index.json").read_text()).get("id2label")
-    if names:
+    # JSON's numbers of classes are words, which diffusers would complain of.
+    more = {"id2label": {int(number): name for number, name in names.items()}} if names else {}
+    made = kind.from_pretrained(folder, dtype=torch.float16 if cuda else torch.float32, **more)
+    made.set_progress_bar_config(disable=True)
+    if names:  # of which diffusers keeps pieces alone
         made.register_to_config(id2label=names)
     return made.to("cuda" if cuda else "cpu")
