@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import yaml
 from core.errors import BadFieldError, BadRecipeError, OutOfMemoryError
 from tests.training.small_handoff import sections
 from tests.training.test_prepare import Counted
+from tests.training.two_processes import started
 from training import preflight as module
 from training.preflight import Preflight, preflight
 from training.recipe import Recipe
@@ -105,14 +103,6 @@ def test_several_processes_measure_together(small: dict[str, Path], tmp_path: Pa
         f"sys.argv = ['densify', 'train', {str(file)!r}, '--out', {str(tmp_path / 'run')!r}, '--dry-run']\n"
         "with small_size(): main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("speed of 2 processes on cpu, together") == 1, "one of them tells"
+    said = started(script)
+    assert said.count("speed of 2 processes on cpu, together") == 1, "one of them tells"
     assert not (tmp_path / "run").exists()

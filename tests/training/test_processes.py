@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import torch
 
 from core.errors import TrainingStoppedError
 from tests.training.small_run import Loop, loop, recipe, weights
+from tests.training.two_processes import started
 
 # AdamW divides by the gradient's size, and Muon computes in bfloat16: both would make rounding large.
 PLAIN = {"name": "adamw", "rate": 1e-3, "eps": 1e-2, "schedule": "constant", "warmup": 0}
@@ -26,21 +24,7 @@ def in_two_processes(folder: Path, **fields: Any) -> list[str]:
         "import torch; from pathlib import Path; from tests.training.small_run import Loud, loop, recipe;"
         f"torch.set_num_threads(1); loop(Path({str(folder)!r}), recipe(**{fields!r}), Loud()).run()"
     )
-    return started(script)
-
-
-def started(script: Path) -> list[str]:
-    """What two processes of a script said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return started(script).split()
 
 
 def assert_close(found: Loop, expected: Loop) -> None:
