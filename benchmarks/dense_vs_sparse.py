@@ -71,6 +71,12 @@ def main() -> None:
                 if options.steps not in read_points(points):
                     look(options.steps, pipeline)
                 curves[name] = read_points(points)
+            missing = [step for step in range(every, options.steps, every) if step not in curves[name]]
+            if missing:
+                raise SystemExit(
+                    f"The arm {arm.name} in {work} has steps that nobody looked at: {missing}. Name another --work, or "
+                    "run this script before others that share its arm."
+                )
     if options.only:
         return
     chance = figures(by_chance(scenes))

@@ -179,6 +179,9 @@ def test_experiments_on_captions_train_draw_and_read_again(tmp_path: Path) -> No
     assert "| chance | noun 0." in said
     again = trial("dense_vs_sparse", *given, *work, folder=tmp_path)
     assert [line for line in again.splitlines() if line in rows] == rows, "an arm that is done is not trained again"
+    trial("caption_dropout", *given, "--work", tmp_path / "other", "--only", "dropout-0.1-old_text-0", folder=tmp_path)
+    late = run("dense_vs_sparse", "--trial", *given, "--work", tmp_path / "other", folder=tmp_path)
+    assert "has steps that nobody looked at: [1]" in late.stderr
     unknown = run("caption_dropout", "--trial", *given, "--only", "dropout-1", folder=tmp_path)
     assert unknown.stderr.endswith(
         "There is no arm dropout-1: there are dropout-0-old_text-0, dropout-0.1-old_text-0.\n"
