@@ -187,7 +187,7 @@ class Loop:
         total = torch.zeros((), device=self.accelerator.device)
         with room(self.accelerator.device, *part_of(self.recipe, size)):
             for number in range(parts):
-                part = self._on_device(batch.part(number * size, (number + 1) * size))
+                part = batch.part(number * size, (number + 1) * size).to(self.accelerator.device)
                 with self._collecting(number == parts - 1):
                     loss = self.task.losses(self.model, part).mean() / parts
                     self.accelerator.backward(loss)
@@ -211,11 +211,6 @@ class Loop:
             sharding.collect_at_last(self.task.model, last)
             return contextlib.nullcontext()
         return contextlib.nullcontext() if last else self.accelerator.no_sync(self.model)
-
-    def _on_device(self, batch: Batch) -> Batch:
-        device = self.accelerator.device
-        given = {name: value.to(device, non_blocking=True) for name, value in batch.given.items()}
-        return Batch(batch.latents.to(device, non_blocking=True), batch.generators, batch.keys, given)
 
     def _checked(self, heard: list[torch.Tensor], done: int) -> float:
         """The mean of the losses of the latest steps over all processes, after `done` steps.

@@ -22,7 +22,7 @@ from training.loop import Loop, Told
 from training.memory import WEIGHTS, part_of, room
 from training.prepare import Meter, Prepared, labels_over, prepare
 from training.recipe import Recipe
-from training.task import Batch, generators
+from training.task import generators
 from training.validation import held_out
 
 #: Steps that are timed, after one that is not.
@@ -154,9 +154,8 @@ def _probe(made: Prepared, count: int, folder: Path) -> tuple[float, float, int 
     loop = Loop(recipe, task, made.epochs, folder, _Silent())
     accelerator = loop.accelerator
     device, rank = accelerator.device, accelerator.process_index
-    read = task.read(Cursor(0, 0), np.arange(count), generators(recipe.run.seed, 0, rank * count, count))
-    given = {name: value.to(device) for name, value in read.given.items()}
-    batch = Batch(read.latents.to(device), read.generators, read.keys, given)
+    chance = generators(recipe.run.seed, 0, rank * count, count)
+    batch = task.read(Cursor(0, 0), np.arange(count), chance).to(device)
     cuda = device.type == "cuda"
     gradients = _WEIGHT * _held(made, accelerator.num_processes)
     times, most = [], 0

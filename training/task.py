@@ -33,6 +33,11 @@ class Batch:
         given = {name: value[start:stop] for name, value in self.given.items()}
         return Batch(self.latents[start:stop], self.generators[start:stop], self.keys[start:stop], given)
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        given = {name: value.to(device, non_blocking=True) for name, value in self.given.items()}
+        return Batch(self.latents.to(device, non_blocking=True), self.generators, self.keys, given)
+
 
 class Task(Protocol):
     """A method of training."""

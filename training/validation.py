@@ -72,9 +72,7 @@ class Validation:
         means = []
         for number in range(times):
             self._learning.place = (number + 0.5) / times
-            losses = [
-                self._task.losses(model, _moved(self._read(group, number), device)).float() for group in self._groups
-            ]
+            losses = [self._task.losses(model, self._read(group, number).to(device)).float() for group in self._groups]
             means.append((self._learning.place, float(torch.cat(losses).mean())))
         return Measured(sum(loss for _, loss in means) / times, tuple(means))
 
@@ -115,8 +113,3 @@ def held_out(recipe: Recipe) -> Source:
             f"validation.every is {every}, and {recipe.data.handoff} holds no sample of the split validation.",
             hint="Set validation.every=0, or hand off more samples.",
         ) from error
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    given = {name: value.to(device) for name, value in batch.given.items()}
-    return Batch(batch.latents.to(device), batch.generators, batch.keys, given)
