@@ -21,6 +21,7 @@ from PIL import Image
 
 from cli.evaluate import Captioner
 from core.spec import DEMO_MODEL
+from scenes.captions import dense
 from scenes.graph import Scene
 from scenes.scorer import FactScore, Figure, Scores, score
 from training import recipe_files
@@ -219,9 +220,18 @@ def scenes_of(options: argparse.Namespace) -> list[Scene]:
     return unseen_scenes(options.prompts, WORLD[options.things], SEED)
 
 
-def drawn(pipeline: Any, scenes: Sequence[Scene], *, guidance: float, steps: int, seed: int) -> Drawn:
-    """A picture of each scene, from its dense caption; picture i begins with the noise of `seed` + i."""
-    drawings = drawings_of(scenes, side_of(pipeline), guidance=guidance, steps=steps, seed=seed)
+def drawn(
+    pipeline: Any,
+    scenes: Sequence[Scene],
+    *,
+    guidance: float,
+    steps: int,
+    seed: int,
+    asked: Callable[[Scene], str] = dense,
+) -> Drawn:
+    """A picture of each scene, from its dense caption or what `asked` says; picture i begins with the noise of `seed` +
+    i."""
+    drawings = drawings_of(scenes, side_of(pipeline), guidance=guidance, steps=steps, seed=seed, asked=asked)
     with _overheard(pipeline) as latents:
         images = [image for _, image in draw(pipeline, drawings)]
     return Drawn(images, float(torch.cat(latents).std()))

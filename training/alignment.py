@@ -38,11 +38,19 @@ def unseen_scenes(count: int, world: str, seed: int = 0) -> list[Scene]:
 
 
 def drawings_of(
-    scenes: Sequence[Scene], side: int, *, guidance: float, steps: int, seed: int, tokens: int = TOKENS
+    scenes: Sequence[Scene],
+    side: int,
+    *,
+    guidance: float,
+    steps: int,
+    seed: int,
+    tokens: int = TOKENS,
+    asked: Callable[[Scene], str] = dense,
 ) -> list[Drawing]:
-    """Each scene, asked for by its dense caption; picture i begins with the noise of `seed` + i."""
+    """Each scene, asked for by its dense caption or by what `asked` says; picture i begins with the noise of `seed` +
+    i."""
     return [
-        Drawing(dense(scene), seed + number, steps, guidance, width=side, height=side, tokens=tokens)
+        Drawing(asked(scene), seed + number, steps, guidance, width=side, height=side, tokens=tokens)
         for number, scene in enumerate(scenes)
     ]
 

@@ -5,6 +5,8 @@ accelerate joins them. Leaves out: how a step is shared (loop.py).
 
 from __future__ import annotations
 
+import atexit
+import functools
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -27,7 +29,20 @@ def join() -> tuple[int, int]:
     from accelerate import PartialState
 
     state = PartialState(cpu=on_cpu(), timeout=PATIENCE)
+    _leave_at_exit()
     return int(state.process_index), int(state.num_processes)
+
+
+@functools.cache
+def _leave_at_exit() -> None:
+    """Ends the threads that carry what processes tell each other while Python still runs: one that meets the end of
+    another process later would abort this one."""
+
+    def leave() -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+    atexit.register(leave)
 
 
 def device() -> torch.device:
