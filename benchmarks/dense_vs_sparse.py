@@ -4,8 +4,8 @@
 
 PixArt-alpha's core claim in small: dense captions teach a model what is in a picture, web text hardly does. One arm
 reads each sample's old text (captions.old_text 1), the other its caption (0); at five points of training both draw the
-dense captions of unseen scenes, and at the end brief captions of them too, so that neither is asked in its own language
-alone. The table goes to RESULTS.md, curves and pictures to docs/training/dense_vs_sparse*.png.
+dense captions of unseen scenes, at the end of four times as many, and brief captions of those too, so that neither is
+asked in its own language alone. The table goes to RESULTS.md, dense_vs_sparse*.png to docs/training.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ ARMS = {"old text": Arm({"old_text": 1.0}), "LLaVA's captions": Arm({"old_text":
 POINTS, STEPS, GUIDANCE, NOISE = 5, 20, 3.0, 1000
 #: What a scene is asked for in; the first at every point, both at the end.
 ASKED: dict[str, Callable[[Scene], str]] = {"dense": dense, "brief": brief}
-#: Scenes of the picture.
-SHOWN = 8
+#: Scenes of the picture; how many times as many scenes are drawn at the last point as at the others.
+SHOWN, LAST = 8, 4
 #: Pairings of the pictures with scenes that they were not asked for.
 PAIRINGS = 16
 TITLE = "Old text against dense captions"
@@ -89,6 +89,7 @@ def main() -> None:
     line = command("dense_vs_sparse", options, parser)
     if options.trial:
         options.steps, options.batch, options.prompts = 2, 4, 2
+    options.prompts *= LAST
     scenes, caption = scenes_of(options), Captioner()
     curves: dict[str, list[Point]] = {}
     shown = true_pictures(scenes[:SHOWN], RESOLUTION)
@@ -106,7 +107,8 @@ def main() -> None:
         f"{TITLE} ({'large things' if options.things == 'large' else 'the whole world'})",
         line,
         list(table(curves)),
-        f"{about(options)} Guidance {GUIDANCE:g}, {STEPS} steps of DPM-Solver++. Prompts are dense captions for both; "
+        f"{about(options)} At points before the last: the first {options.prompts // LAST} of these scenes. "
+        f"Guidance {GUIDANCE:g}, {STEPS} steps of DPM-Solver++. Prompts are dense captions for both; "
         "where it says so, brief ones, which name things, colours and place (10 % of old texts are such captions of "
         "other scenes, 6 % such captions cut off). In parentheses: chance, the same pictures held against other scenes "
         f"than those asked for ({PAIRINGS} pairings).",
@@ -125,8 +127,9 @@ def learnt(
 
     def look(step: int, pipeline: Any) -> None:
         # Written down as they come, so that an arm that was stopped has its first points too.
-        for asked in ASKED if step == options.steps else list(ASKED)[:1]:
-            point = seen(pipeline, scenes, caption, step, asked)
+        last = step == options.steps
+        for asked in ASKED if last else list(ASKED)[:1]:
+            point = seen(pipeline, scenes if last else scenes[: len(scenes) // LAST], caption, step, asked)
             with points.open("a") as file:
                 file.write(point.line())
             print(f"{name}, step {step}, {asked}: {point}", flush=True)
