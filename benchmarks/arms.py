@@ -265,9 +265,13 @@ def figures(scores: Scores) -> dict[str, Figure]:
     return {name: fact.f1 for name, fact in facts.items()} | {"background": scores.background}
 
 
-def told(found: Mapping[str, Figure]) -> str:
-    """The figures in a cell of a table, intervals in brackets."""
-    return ", ".join(f"{name} {each.value:.3f} [{each.low:.3f}, {each.high:.3f}]" for name, each in found.items())
+def told(found: Mapping[str, Figure], chance: Mapping[str, float] | None = None) -> str:
+    """The figures in a cell of a table, intervals in brackets, what chance would be in parentheses."""
+    by_chance = {name: f" ({value:.3f})" for name, value in (chance or {}).items()}
+    return ", ".join(
+        f"{name} {each.value:.3f} [{each.low:.3f}, {each.high:.3f}]{by_chance.get(name, '')}"
+        for name, each in found.items()
+    )
 
 
 def about(options: argparse.Namespace) -> str:

@@ -28,6 +28,7 @@ from arms import (
     drawn,
     figures,
     scenes_of,
+    told,
     trained,
     work_folder,
 )
@@ -77,10 +78,7 @@ class Point:
         return cls(fields["step"], fields["asked"], found, fields["chance"])
 
     def __str__(self) -> str:
-        return ", ".join(
-            f"{name} {each.value:.3f} [{each.low:.3f}, {each.high:.3f}] ({self.chance[name]:.3f})"
-            for name, each in self.figures.items()
-        )
+        return told(self.figures, self.chance)
 
 
 def main() -> None:
@@ -176,8 +174,8 @@ def table(curves: Mapping[str, Sequence[Point]]) -> Iterator[tuple[str, str]]:
     """A row for each point of each arm."""
     for arm, points in curves.items():
         for point in points:
-            brief_too = "" if point.asked == "dense" else f", {point.asked} prompts"
-            yield f"{arm}, step {point.step:,}{brief_too}", str(point)
+            how = "" if point.asked == "dense" else f", {point.asked} prompts"
+            yield f"{arm}, step {point.step:,}{how}", str(point)
 
 
 def plot(curves: Mapping[str, Sequence[Point]], file: Path) -> None:
@@ -200,14 +198,19 @@ def plot(curves: Mapping[str, Sequence[Point]], file: Path) -> None:
             axes.fill_between(steps, low, high, color=COLOURS[arm], alpha=0.2, linewidth=0)
             by_chance = [point.chance[name] for point in points]
             axes.plot(steps, by_chance, ":", color=COLOURS[arm], label=f"{arm}, by chance", linewidth=1)
-            for point in curve:
-                if point.asked == "brief":
-                    each = point.figures[name]
-                    ends = [[each.value - each.low], [each.high - each.value]]
-                    look = {"fmt": "D", "markersize": 4, "markerfacecolor": "white", "linewidth": 1}
-                    axes.errorbar(
-                        point.step, each.value, yerr=ends, color=COLOURS[arm], label=f"{arm}, asked briefly", **look
-                    )
+            briefly = [point for point in curve if point.asked == "brief"]
+            found = [point.figures[name] for point in briefly]
+            axes.errorbar(
+                [point.step for point in briefly],
+                [each.value for each in found],
+                yerr=[[each.value - each.low for each in found], [each.high - each.value for each in found]],
+                fmt="D",
+                markersize=4,
+                markerfacecolor="white",
+                linewidth=1,
+                color=COLOURS[arm],
+                label=f"{arm}, asked briefly",
+            )
         axes.set_title(name if name == "background" else f"{name} F1", fontsize=10)
         axes.set_xlabel("steps")
         axes.set_ylim(0, 1)

@@ -177,7 +177,7 @@ def test_experiments_on_captions_train_draw_and_read_again(tmp_path: Path) -> No
     rows = [line for line in said.splitlines() if line.startswith(("| old text, step ", "| LLaVA's captions, step "))]
     steps = ["step 1", "step 2", "step 2, brief prompts"]
     assert [row.split(" | ")[0].partition(", ")[2] for row in rows] == steps * 2
-    assert all(re.search(r"noun (\d\.\d{3}) \[[\d., ]+\] \(\d\.\d{3}\), colour", row) for row in rows)
+    assert all(re.search(r"noun \d\.\d{3} \[[\d., ]+\] \(\d\.\d{3}\), colour", row) for row in rows)
     again = trial("dense_vs_sparse", *given, *work, folder=tmp_path)
     assert [line for line in again.splitlines() if line in rows] == rows, "an arm that is done is not trained again"
     trial("caption_dropout", *given, "--work", tmp_path / "other", "--only", "dropout-0.1-old_text-0", folder=tmp_path)

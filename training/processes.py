@@ -35,11 +35,11 @@ def join() -> tuple[int, int]:
 
 @functools.cache
 def _leave_at_exit() -> None:
-    """Ends the threads that carry what processes tell each other while Python still runs: one that meets the end of
-    another process later would abort this one."""
+    """Ends the threads that carry what processes tell each other while Python still runs: torch asks for it, and one
+    that meets the end of another process later could abort this one."""
 
     def leave() -> None:
-        if torch.distributed.is_initialized():
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
     atexit.register(leave)
